@@ -1,0 +1,11 @@
+/* Nordic: nRF91 with the Serial LTE Modem or Serial Modem firmware, and the nRF93M1 module. */
+#include "atcmd/family.h"
+
+const struct at_family at_families_nordic[] = {
+	{ .maker = "Nordic", .name = "Nordic nRF91", .model = "nRF91", .quirks = QUIRK_LINE_CRLF,
+	  .boot_ms = 4000, .reset = "AT#XRESET", .iccid = { "AT%XICCID" },
+	  .setup = { "AT%XSIM=1" }, .pin_left = "AT+CPINR=\"SIM PIN\"" },
+	{ .maker = "Nordic", .name = "Nordic nRF93M1", .model = "nRF93", .boot_ms = 8000,
+	  .reset = "AT+CFUN=1,1", .iccid = { "AT+CCID", "AT+ICCID" }, .pin_left = "AT+CPINR" },
+	{ 0 }
+};

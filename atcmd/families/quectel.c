@@ -1,0 +1,24 @@
+/*
+ * Quectel. EC2x, EG2x and relatives share one firmware line; EG915/EG916/EG800 and EC200 are other
+ * chips under the same names and notice a changed card only with card detection reporting on.
+ */
+#include "atcmd/family.h"
+
+#define QUECTEL .maker = "Quectel", .iccid = { "AT+QCCID", "AT+CCID", "AT+ICCID" }, \
+		.pin_left = "AT+QPINC=\"SC\"", .reset = "AT+CFUN=1,1"
+
+const struct at_family at_families_quectel[] = {
+	{ QUECTEL, .name = "Quectel EG915/EG916/EG800", .model = "EG915|EG916|EG800",
+	  .quirks = QUIRK_QUSIM, .boot_ms = 15000,
+	  .setup = { "AT+QSIMDET=1,0", "AT+QSIMSTAT=1" } },
+	{ QUECTEL, .name = "Quectel EC200", .model = "EC200", .quirks = QUIRK_CARD_SILENT,
+	  .boot_ms = 15000 },
+	{ QUECTEL, .name = "Quectel EC2x/EG2x/EG9x/EP06/EM0x", .model = "EC2|EG2|EG9|EP06|EM0",
+	  .quirks = QUIRK_QUSIM, .boot_ms = 20000, .setup = { "AT+QSIMSTAT=1" } },
+	{ QUECTEL, .name = "Quectel BG95/BG96/BG77", .model = "BG95|BG96|BG77|BG600",
+	  .boot_ms = 8000, .setup = { "AT+QSIMSTAT=1" } },
+	{ QUECTEL, .name = "Quectel RM5xx/RG5xx/RG6xx", .model = "RM|RG",
+	  .quirks = QUIRK_QUSIM, .boot_ms = 35000, .setup = { "AT+QSIMSTAT=1" } },
+	{ QUECTEL, .name = "Quectel", .model = "", .quirks = QUIRK_QUSIM, .boot_ms = 20000 },
+	{ 0 }
+};

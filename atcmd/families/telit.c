@@ -1,0 +1,16 @@
+/* Telit, own products; those that came with Cinterion are in cinterion.c. */
+#include "atcmd/family.h"
+
+#define TELIT .maker = "Telit", .iccid = { "AT#CCID", "AT+CCID", "AT+ICCID" }, \
+	      .pin_left = "AT#PCT", .reset = "AT#REBOOT"
+
+/* #QSS=1: the card's insertion and removal, one unsolicited line each. */
+const struct at_family at_families_telit[] = {
+	{ TELIT, .name = "Telit ME910/ME310", .model = "ME910|ME310", .boot_ms = 15000,
+	  .setup = { "AT#QSS=1" } },
+	{ TELIT, .name = "Telit LE910", .model = "LE910", .boot_ms = 20000,
+	  .setup = { "AT#QSS=1" } },
+	{ TELIT, .name = "Telit", .model = "ME|LE|LN|FN|FE|NE|GE|UE|HE", .boot_ms = 20000,
+	  .setup = { "AT#QSS=1" } },
+	{ 0 }
+};

@@ -1,0 +1,16 @@
+/* u-blox. +CFUN=16 restarts module and card; no line is printed at start. */
+#include "atcmd/family.h"
+
+#define UBLOX .maker = "u-blox", .iccid = { "AT+CCID" }, .pin_left = "AT+UPINCNT"
+
+
+const struct at_family at_families_ublox[] = {
+	{ UBLOX, .name = "u-blox SARA-R4", .model = "SARA-R4", .boot_ms = 12000,
+	  .reset = "AT+CFUN=15" },
+	{ UBLOX, .name = "u-blox SARA-R5", .model = "SARA-R5", .boot_ms = 8000,
+	  .reset = "AT+CFUN=16" },
+	{ UBLOX, .name = "u-blox LARA-R6", .model = "LARA-R6", .boot_ms = 12000,
+	  .reset = "AT+CFUN=16" },
+	{ UBLOX, .name = "u-blox", .model = "", .boot_ms = 12000, .reset = "AT+CFUN=16" },
+	{ 0 }
+};

@@ -1,0 +1,46 @@
+/*
+ * Module families as data: how a kind of module is told apart and in what it differs. Every row
+ * is a default to try first; what a module really does is decided by what it answers. Behaviours
+ * are named, never makers: code asks for a quirk or a column, not who the vendor is.
+ */
+#ifndef ATCMD_FAMILY_H
+#define ATCMD_FAMILY_H
+
+#include "core/text.h"
+
+enum at_quirk {
+	/* Lines end with CR LF in both directions; a lone CR is not the end of a command. */
+	QUIRK_LINE_CRLF = 1 << 0,
+	/* A card change is announced by +QUSIM: 1 after +CPIN: READY. */
+	QUIRK_QUSIM = 1 << 1,
+	/* No unsolicited line tells that the card has changed. */
+	QUIRK_CARD_SILENT = 1 << 2,
+};
+
+#define AT_FAMILY_ICCID_MAX 3
+#define AT_FAMILY_SETUP_MAX 4
+
+struct at_family {
+	const char *name;               /* for people: "Quectel EC2x/EG2x" */
+	const char *maker;              /* part of the CGMI text, any case; "" any */
+	const char *model;              /* starts of the CGMM text, split by '|'; "" any */
+	unsigned quirks;
+	unsigned boot_ms;               /* from a reset until AT is answered, at most */
+	const char *reset;              /* restarts the module */
+	const char *iccid[AT_FAMILY_ICCID_MAX];         /* in the order to try; then +CRSM */
+	const char *setup[AT_FAMILY_SETUP_MAX];         /* at each start; refusals do not matter */
+	const char *pin_left;           /* tells the remaining PIN tries */
+	unsigned gap_ms;                /* pause the maker asks for between two commands */
+};
+
+/* The row for this module, in the order of the tables; the last one fits all. Never NULL. */
+const struct at_family *at_family_find(struct text maker, struct text model);
+/* The row that assumes nothing. */
+const struct at_family *at_family_generic(void);
+
+/* The makers' tables, each ended by a row without name. */
+extern const struct at_family at_families_quectel[], at_families_simcom[], at_families_telit[],
+	at_families_ublox[], at_families_sierra[], at_families_cinterion[], at_families_nordic[],
+	at_families_others[];
+
+#endif
