@@ -124,7 +124,8 @@ $(O)/sim-euicc: $(O)/obj/tests/sim/euicc/main.o $(O)/libsim-euicc.a $(O)/libcore
 # --- tests ----------------------------------------------------------------------------------------
 
 # Unit tests and sweeps run on the virtual clock: fake_ev.o stands in front of libcore.a's ev.o.
-TEST_LIBS := $(O)/libcellmux.a $(SIM_LIBS) $(O)/libsupport.a $(O)/libcore.a
+# Doubles come first: a test that uses one gets it in place of the real thing.
+TEST_LIBS := $(O)/libsupport.a $(O)/libcellmux.a $(SIM_LIBS) $(O)/libcore.a
 
 $(UNIT) $(SWEEP): $(O)/tests/%: $(O)/obj/tests/%.o $(O)/obj/tests/unit/fake_ev.o $(TEST_LIBS)
 	@mkdir -p $(@D)

@@ -105,6 +105,10 @@ static void judge(struct proc *p)
 	unsigned tries = p->now->tries ? p->now->tries : 1;
 	enum step_verdict verdict;
 
+	if (p->answer.kind == CAUSE_LINK_LOST || p->answer.kind == CAUSE_CANCELLED) {
+		fail_with_answer(p);
+		return;
+	}
 	if (p->answer.kind == CAUSE_TIMEOUT && p->attempt < tries) {
 		retry(p);
 		return;

@@ -6,7 +6,7 @@
  *                a negative errno: could not begin, the procedure fails.
  *     judge(p)   looks at what came. Called with p->answer set: its kind is CAUSE_NONE for an
  *                answer of any content, else why there is none. Where a step has tries left,
- *                TIMEOUT is retried by the driver and not judged.
+ *                TIMEOUT is retried by the driver; LINK_LOST and CANCELLED end the procedure.
  *
  * The owner embeds struct proc, sets finished and abandon once, and calls proc_answer() when the
  * request ends. finished() is called exactly once per start, from the event loop, with p->cause

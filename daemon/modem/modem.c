@@ -1,0 +1,361 @@
+/*
+ * The life cycle as a table of situations: state and event give the next state and what to do on
+ * the way. An empty cell means that the event is not expected there: it is logged and ignored.
+ */
+#include "modem/modem.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/log.h"
+
+/* A port that is there but cannot be opened (permission, lock) is tried again this often. */
+#define BLOCKED_MS 5000
+
+static const char *const state_names[_MODEM_STATE_MAX] = {
+	[MODEM_ABSENT] = "absent", [MODEM_POWERING] = "powering", [MODEM_SYNCING] = "syncing",
+	[MODEM_IDENTIFYING] = "identifying", [MODEM_SIM] = "sim", [MODEM_READY] = "ready",
+	[MODEM_LOST] = "lost",
+};
+
+static const char *const sim_names[_MODEM_SIM_MAX] = {
+	[MODEM_SIM_UNKNOWN] = "unknown", [MODEM_SIM_ABSENT] = "absent",
+	[MODEM_SIM_NOT_READY] = "not-ready", [MODEM_SIM_PIN_REQUIRED] = "pin-required",
+	[MODEM_SIM_PIN_REFUSED] = "pin-refused", [MODEM_SIM_PUK_REQUIRED] = "puk-required",
+	[MODEM_SIM_LOCKED] = "locked", [MODEM_SIM_FAILURE] = "failure", [MODEM_SIM_READY] = "ready",
+};
+
+static const char *const event_names[_MODEM_EVENT_MAX] = {
+	[MODEM_EV_OPENED] = "opened", [MODEM_EV_GONE] = "gone", [MODEM_EV_SYNCED] = "synced",
+	[MODEM_EV_SILENT] = "silent", [MODEM_EV_DONE] = "done", [MODEM_EV_FAILED] = "failed",
+	[MODEM_EV_BOOTED] = "booted", [MODEM_EV_CARD] = "card", [MODEM_EV_RESET] = "reset",
+	[MODEM_EV_TIMER] = "timer",
+};
+
+const char *modem_state_name(enum modem_state state)
+{
+	return state_names[state];
+}
+
+const char *modem_sim_name(enum modem_sim sim)
+{
+	return sim_names[sim];
+}
+
+/* --- telling ------------------------------------------------------------------------------------ */
+
+static void on_tell(struct ev_task *t)
+{
+	struct modem *m = container_of(t, struct modem, tell);
+	unsigned what = m->changes;
+
+	m->changes = 0;
+	m->changed(m, what);
+}
+
+/* Changes of one instant are told together. */
+void modem_mark(struct modem *m, unsigned what)
+{
+	m->changes |= what;
+	ev_task_start(&m->tell);
+}
+
+void modem_problem(struct modem *m, enum cause_kind kind, const char *from, int code,
+		   const char *step, const char *text)
+{
+	char why[CAUSE_TEXT_MAX];
+
+	m->st.problem = (struct cause){ .kind = kind, .from = from, .code = code, .step = step };
+	m->st.problem_ms = ev_now_ms();
+	snprintf(m->st.problem_text, sizeof(m->st.problem_text), "%s",
+		 text ? text : cause_text(&m->st.problem, why));
+	modem_mark(m, MODEM_CHANGED_PROBLEM);
+}
+
+/* --- what the table does -------------------------------------------------------------------------- */
+
+static void forget_everything(struct modem *m)
+{
+	struct modem_status *st = &m->st;
+
+	st->maker[0] = st->model[0] = st->revision[0] = st->imei[0] = '\0';
+	st->family = NULL;
+	m->family = at_family_generic();
+	modem_forget_card(m);
+	modem_forget_network(m);
+	modem_mark(m, MODEM_CHANGED_IDENTITY);
+}
+
+static void drop_port(struct modem *m)
+{
+	modem_port_close(m);
+	forget_everything(m);
+	m->st.port[0] = '\0';
+	m->rung = MODEM_RUNG_NONE;
+	hotplug_start(&m->hotplug, m->o.device);
+}
+
+static void start_sync(struct modem *m)
+{
+	hotplug_stop(&m->hotplug);
+	modem_stop_recipe(m);
+	m->chat.no_rescue = m->speed != 0;
+	at_chat_sync(&m->chat);
+}
+
+/* The module has started anew, by itself or by us: all it was told is gone. */
+static void start_over(struct modem *m)
+{
+	log_info("modem", "it has restarted");
+	forget_everything(m);
+	start_sync(m);
+}
+
+static void identify(struct modem *m)
+{
+	if (m->speed)
+		log_warning("modem", "talks at %u baud, not at %u; configure that speed", m->st.baud,
+			    m->o.baud);
+	forget_everything(m);
+	modem_identify(m);
+}
+
+static void read_sim(struct modem *m)
+{
+	modem_forget_card(m);
+	modem_read_sim(m);
+}
+
+static void read_sim_again(struct modem *m)
+{
+	log_info("modem", "the card has changed, reading it again");
+	modem_stop_recipe(m);
+	read_sim(m);
+}
+
+static void now_ready(struct modem *m)
+{
+	modem_recovered(m);
+	if (m->o.alive_s)
+		ev_alarm_start(&m->alive, m->o.alive_s * 1000);
+}
+
+static void give_up(struct modem *m)
+{
+	modem_stop_recipe(m);
+	modem_climb(m);
+}
+
+/* --- the table ------------------------------------------------------------------------------------- */
+
+struct move {
+	enum modem_state next;
+	void (*act)(struct modem *m);
+};
+
+#define ALWAYS_GONE [MODEM_EV_GONE] = { MODEM_ABSENT, drop_port }
+
+static const struct move moves[_MODEM_STATE_MAX][_MODEM_EVENT_MAX] = {
+	[MODEM_ABSENT] = {
+		[MODEM_EV_OPENED] = { MODEM_SYNCING, start_sync },
+	},
+	[MODEM_POWERING] = {
+		ALWAYS_GONE,
+		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_sync },
+		[MODEM_EV_TIMER] = { MODEM_SYNCING, start_sync },
+	},
+	[MODEM_SYNCING] = {
+		ALWAYS_GONE,
+		[MODEM_EV_SYNCED] = { MODEM_IDENTIFYING, identify },
+		[MODEM_EV_SILENT] = { MODEM_SYNCING, modem_hunt },
+		[MODEM_EV_FAILED] = { MODEM_LOST, give_up },
+		[MODEM_EV_RESET] = { MODEM_POWERING, modem_restart },
+	},
+	[MODEM_IDENTIFYING] = {
+		ALWAYS_GONE,
+		[MODEM_EV_DONE] = { MODEM_SIM, read_sim },
+		[MODEM_EV_FAILED] = { MODEM_LOST, give_up },
+		[MODEM_EV_SILENT] = { MODEM_LOST, give_up },
+		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_over },
+		[MODEM_EV_RESET] = { MODEM_POWERING, modem_restart },
+	},
+	[MODEM_SIM] = {
+		ALWAYS_GONE,
+		[MODEM_EV_DONE] = { MODEM_READY, now_ready },
+		[MODEM_EV_FAILED] = { MODEM_LOST, give_up },
+		[MODEM_EV_SILENT] = { MODEM_LOST, give_up },
+		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_over },
+		[MODEM_EV_CARD] = { MODEM_SIM, read_sim_again },
+		[MODEM_EV_RESET] = { MODEM_POWERING, modem_restart },
+	},
+	[MODEM_READY] = {
+		ALWAYS_GONE,
+		[MODEM_EV_SILENT] = { MODEM_LOST, give_up },
+		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_over },
+		[MODEM_EV_CARD] = { MODEM_SIM, read_sim_again },
+		[MODEM_EV_RESET] = { MODEM_POWERING, modem_restart },
+	},
+	[MODEM_LOST] = {
+		ALWAYS_GONE,
+		[MODEM_EV_OPENED] = { MODEM_SYNCING, start_sync },
+		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_sync },
+		[MODEM_EV_SILENT] = { MODEM_LOST, modem_climb },
+		[MODEM_EV_TIMER] = { MODEM_LOST, modem_rung_over },
+		[MODEM_EV_RESET] = { MODEM_POWERING, modem_restart },
+	},
+};
+
+static void enter(struct modem *m, enum modem_state next)
+{
+	char since[32] = "";
+
+	if (m->st.state == next)
+		return;
+	if (next == MODEM_LOST || next == MODEM_ABSENT)
+		m->st.counters.lost += m->st.state == MODEM_READY;
+	if (next == MODEM_LOST || (next == MODEM_ABSENT && m->st.state == MODEM_READY))
+		m->lost_ms = m->lost_ms ? m->lost_ms : ev_now_ms();
+	if (m->st.since_ms)
+		snprintf(since, sizeof(since), " after %.1f s",
+			 (double)(ev_now_ms() - m->st.since_ms) / 1000);
+	log_info("modem", "%s → %s%s", state_names[m->st.state], state_names[next], since);
+	m->st.state = next;
+	m->st.since_ms = ev_now_ms();
+	ev_alarm_stop(&m->timer);
+	ev_alarm_stop(&m->alive);
+	ev_alarm_stop(&m->look);
+	modem_mark(m, MODEM_CHANGED_STATE);
+}
+
+void modem_event(struct modem *m, enum modem_event event)
+{
+	const struct move *move = &moves[m->st.state][event];
+
+	if (!move->act) {
+		log_debug("modem", "%s while %s, ignoring", event_names[event],
+			  state_names[m->st.state]);
+		return;
+	}
+	enter(m, move->next);
+	move->act(m);
+}
+
+static void on_timer(struct ev_alarm *a)
+{
+	struct modem *m = container_of(a, struct modem, timer);
+
+	if (m->st.state != MODEM_ABSENT)
+		modem_event(m, MODEM_EV_TIMER);
+	else
+		m->hotplug.stirred(&m->hotplug);
+}
+
+/* --- coming and going of the port -------------------------------------------------------------------- */
+
+static void on_stirred(struct hotplug *h)
+{
+	struct modem *m = container_of(h, struct modem, hotplug);
+	char why[SERIAL_WHY_MAX];
+	int r;
+
+	if (m->port_open)
+		return;
+	m->speed = 0;
+	r = modem_port_open(m, m->o.baud, why);
+	if (r == 0) {
+		modem_event(m, MODEM_EV_OPENED);
+		return;
+	}
+	/* Its coming will stir us; what only time or a user can change is tried again. */
+	if (r != -ENOENT)
+		ev_alarm_start(&m->timer, BLOCKED_MS);
+	if (strcmp(why, m->st.problem_text) != 0) {
+		log_warning("modem", "%s; waiting for it", why);
+		modem_problem(m, r == -ENOENT ? CAUSE_LINK_LOST : CAUSE_REFUSED, "port", -r, "open", why);
+	}
+}
+
+static void on_alive(struct ev_alarm *a)
+{
+	struct modem *m = container_of(a, struct modem, alive);
+
+	ev_alarm_start(&m->alive, m->o.alive_s * 1000);
+	/* A line that has just been in use needs no question. */
+	if (ev_now_ms() - m->chat.heard_ms >= m->o.alive_s * 1000u / 2)
+		modem_refresh(m);
+}
+
+static void on_look(struct ev_alarm *a)
+{
+	modem_refresh(container_of(a, struct modem, look));
+}
+
+int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
+{
+	int r;
+
+	m->family = at_family_generic();
+	m->timer.fired = on_timer;
+	m->alive.fired = on_alive;
+	m->look.fired = on_look;
+	m->tell.run = on_tell;
+	m->hotplug.stirred = on_stirred;
+	m->st.since_ms = ev_now_ms();
+	text_copy(text_of(m->o.device), m->st.device, sizeof(m->st.device));
+	forget_everything(m);
+	modem_listen(m);
+	r = modem_port_open(m, m->o.baud, why);
+	if (r == 0) {
+		modem_event(m, MODEM_EV_OPENED);
+		return 0;
+	}
+	if (!wait)
+		return r;
+	log_warning("modem", "%s; waiting for it", why);
+	modem_problem(m, r == -ENOENT ? CAUSE_LINK_LOST : CAUSE_REFUSED, "port", -r, "open", why);
+	hotplug_start(&m->hotplug, m->o.device);
+	return 0;
+}
+
+void modem_close(struct modem *m)
+{
+	hotplug_stop(&m->hotplug);
+	modem_port_close(m);
+	modem_unlisten(m);
+	ev_alarm_stop(&m->timer);
+	ev_alarm_stop(&m->alive);
+	ev_alarm_stop(&m->look);
+	ev_task_stop(&m->tell);
+}
+
+/* --- what others want of it ----------------------------------------------------------------------------- */
+
+int modem_send(struct modem *m, struct at_cmd *cmd)
+{
+	if (m->st.state != MODEM_READY && m->st.state != MODEM_SIM)
+		return -EAGAIN;
+	at_submit(&m->chat, cmd);
+	return 0;
+}
+
+void modem_look_again(struct modem *m)
+{
+	if (m->st.state == MODEM_READY)
+		modem_event(m, MODEM_EV_CARD);
+}
+
+int modem_reset(struct modem *m)
+{
+	if (!moves[m->st.state][MODEM_EV_RESET].act || !m->port_open)
+		return -EAGAIN;
+	modem_event(m, MODEM_EV_RESET);
+	return 0;
+}
+
+int modem_refresh(struct modem *m)
+{
+	if (m->st.state != MODEM_READY)
+		return -EAGAIN;
+	modem_run_refresh(m);
+	return 0;
+}

@@ -1,0 +1,132 @@
+/*
+ * Back to a module that has fallen silent. The ladder, mildest rung first; each is logged and
+ * counted, and has helped only when the module has answered all of its start. A module that gets
+ * lost again soon after goes on with the next rung, not with the first. After the last one: rest,
+ * longer each time, for a module without power or antenna must not be reset for ever.
+ */
+#include <stdio.h>
+
+#include "core/log.h"
+#include "modem/modem.h"
+
+#define REOPEN_MS 1000
+#define STABLE_MS 60000
+#define REST_MIN_S 30
+#define REST_MAX_S 300
+
+static const char *const rung_names[_MODEM_RUNG_MAX] = {
+	[MODEM_RUNG_NONE] = "nothing", [MODEM_RUNG_REOPEN] = "reopening the port",
+	[MODEM_RUNG_RESET] = "the reset command", [MODEM_RUNG_REST] = "a rest",
+};
+
+/* In the order of how often modules in the field are found at them. */
+static const unsigned speeds[] = { 115200, 9600, 921600, 460800, 230400, 57600, 38400, 19200 };
+
+void modem_hunt(struct modem *m)
+{
+	while (m->o.hunt && m->speed < ARRAY_SIZE(speeds)) {
+		unsigned baud = speeds[m->speed++];
+
+		if (baud == m->o.baud || serial_set_baud(&m->serial, baud) < 0)
+			continue;
+		log_debug("modem", "no answer; trying %u baud", baud);
+		m->st.baud = baud;
+		m->chat.no_rescue = true;
+		at_chat_sync(&m->chat);
+		return;
+	}
+	m->speed = 0;
+	m->st.baud = m->o.baud;
+	serial_set_baud(&m->serial, m->o.baud);
+	modem_event(m, MODEM_EV_FAILED);
+}
+
+static void reopen(struct modem *m)
+{
+	modem_port_close(m);
+	m->st.counters.reopens++;
+	ev_alarm_start(&m->timer, REOPEN_MS);
+}
+
+static void rest(struct modem *m)
+{
+	m->rest_s = m->rest_s ? MIN(2 * m->rest_s, REST_MAX_S) : REST_MIN_S;
+	log_warning("modem", "nothing helps; trying again in %u s", m->rest_s);
+	ev_alarm_start(&m->timer, m->rest_s * 1000);
+}
+
+void modem_climb(struct modem *m)
+{
+	if (m->rung == MODEM_RUNG_REST ||
+	    (m->ready_ms && ev_now_ms() - m->ready_ms > STABLE_MS))
+		m->rung = MODEM_RUNG_NONE;
+	m->ready_ms = 0;
+	m->rung++;
+	modem_problem(m, CAUSE_TIMEOUT, "module", -1, NULL, "the module does not answer");
+	log_warning("modem", "does not answer; trying %s", rung_names[m->rung]);
+	switch (m->rung) {
+	case MODEM_RUNG_REOPEN:
+		reopen(m);
+		break;
+	case MODEM_RUNG_RESET:
+		modem_event(m, MODEM_EV_RESET);
+		break;
+	case MODEM_RUNG_REST:
+		rest(m);
+		break;
+	case MODEM_RUNG_NONE:
+	case _MODEM_RUNG_MAX:
+		break;
+	}
+}
+
+/* The pause of a rung is over. */
+void modem_rung_over(struct modem *m)
+{
+	char why[SERIAL_WHY_MAX];
+	int r;
+
+	if (m->port_open) {
+		modem_climb(m);
+		return;
+	}
+	m->speed = 0;
+	r = modem_port_open(m, m->o.baud, why);
+	if (r == 0) {
+		modem_event(m, MODEM_EV_OPENED);
+		return;
+	}
+	log_warning("modem", "%s; waiting for it", why);
+	modem_event(m, MODEM_EV_GONE);
+}
+
+/*
+ * The command is written as it is, past the queue, which ends: whatever was asked is void now. A
+ * CR in front ends what may stand in the module's line buffer.
+ */
+void modem_restart(struct modem *m)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "\r%s\r", m->family->reset);
+
+	log_info("modem", "restarting it by %s", m->family->reset);
+	modem_stop_recipe(m);
+	at_chat_close(&m->chat);
+	m->st.counters.resets++;
+	at_chat_open(&m->chat, &m->serial.pipe);
+	log_wire(m->chat.name, '>', line, (size_t)n);
+	pipe_write(&m->serial.pipe, line, (size_t)n);
+	ev_alarm_start(&m->timer, m->family->boot_ms);
+}
+
+void modem_recovered(struct modem *m)
+{
+	if (m->lost_ms) {
+		m->st.counters.recoveries++;
+		log_info("modem", "recovered after %.1f s, by %s",
+			 (double)(ev_now_ms() - m->lost_ms) / 1000, rung_names[m->rung]);
+	}
+	m->lost_ms = 0;
+	m->rest_s = 0;
+	m->ready_ms = ev_now_ms();
+}

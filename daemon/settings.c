@@ -1,0 +1,83 @@
+#include "settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/text.h"
+#include "core/util.h"
+
+static const char *const radio_words[] = { "on", "keep", NULL };
+static const char *const level_words[] = { "error", "warning", "info", "debug", "trace", NULL };
+
+#define AT(member)      CONF_AT(struct settings, member)
+#define AT_TEXT(member) CONF_AT_TEXT(struct settings, member)
+
+static const struct conf_key keys[] = {
+	{ "modem", "device", CONF_TEXT, AT_TEXT(device), .preset = "",
+	  .help = "The module's AT port: /dev/ttyUSB2, /dev/ttyS1, or better a name that stays, from\n"
+		  "/dev/serial/by-id. Must be set here or with -d." },
+	{ "modem", "baud", CONF_NUMBER, AT(baud), .preset = "115200", .min = 1200, .max = 4000000,
+	  .help = "Line speed. USB ports do not care." },
+	{ "modem", "rtscts", CONF_BOOL, AT(rtscts), .preset = "no",
+	  .help = "Hardware flow control. Set it where RTS and CTS are wired, and in the module too\n"
+		  "(often AT+IFC=2,2 and AT&W)." },
+	{ "modem", "hunt", CONF_BOOL, AT(hunt), .preset = "yes",
+	  .help = "Try the other usual speeds where this one brings no answer." },
+	{ "modem", "wait", CONF_BOOL, AT(wait), .preset = "no",
+	  .help = "Wait for a port that is missing or held by another program at start, instead of\n"
+		  "ending with an error. The systemd unit sets it (--wait)." },
+	{ "modem", "pin", CONF_TEXT, AT_TEXT(pin), .preset = "", .secret = true,
+	  .help = "The card's PIN, four to eight digits. A PIN that a card has refused is never tried\n"
+		  "again on it, not even after a restart." },
+	{ "modem", "radio", CONF_CHOICE, AT(radio), .preset = "on", .words = radio_words,
+	  .help = "What to do with a module that starts with its radio off (+CFUN 0 or 4): on switches\n"
+		  "it on, keep leaves it." },
+	{ "modem", "alive", CONF_NUMBER, AT(alive_s), .preset = "60", .min = 0, .max = 86400,
+	  .help = "Seconds of quiet after which the module is asked whether it is still there; its\n"
+		  "signal comes with the answer. 0 never asks: a module that dies without a word is\n"
+		  "then noticed only when somebody needs it." },
+	{ "modem", "gap", CONF_NUMBER, AT(gap_ms), .preset = "0", .min = 0, .max = 1000,
+	  .help = "Milliseconds between an answer and the next command. 0: what the module's family\n"
+		  "asks for, which is mostly nothing." },
+
+	{ "socket", "path", CONF_TEXT, AT_TEXT(socket), .preset = "",
+	  .help = "The control socket; empty: cellmux.sock in the run directory." },
+	{ "socket", "reader_group", CONF_TEXT, AT_TEXT(reader_group), .preset = "",
+	  .help = "Members may look at the status. Empty: every local user may." },
+	{ "socket", "admin_group", CONF_TEXT, AT_TEXT(admin_group), .preset = "",
+	  .help = "Members may also change things. Empty: only root and the user the daemon runs as." },
+
+	{ "daemon", "run_dir", CONF_TEXT, AT_TEXT(run_dir), .preset = "/run/cellmux",
+	  .help = "Where sockets and ports live while the daemon runs." },
+	{ "daemon", "state_dir", CONF_TEXT, AT_TEXT(state_dir), .preset = "/var/lib/cellmux",
+	  .help = "What must survive a power cut." },
+	{ "daemon", "log_level", CONF_CHOICE, AT(log_level), .preset = "info", .words = level_words,
+	  .help = "error, warning, info, debug, or trace, which shows every octet on the line." },
+};
+
+struct conf settings_conf(struct settings *s)
+{
+	return (struct conf){ .keys = keys, .n = ARRAY_SIZE(keys), .settings = s };
+}
+
+int settings_check(struct settings *s, char why[CONF_WHY_MAX])
+{
+	struct text pin = text_of(s->pin);
+
+	if (!s->device[0]) {
+		snprintf(why, CONF_WHY_MAX, "no device: give one with -d, for example -d /dev/ttyUSB2, or "
+			 "set device in section [modem]");
+		return -EINVAL;
+	}
+	if (pin.n && (!text_all_digits(pin) || pin.n < 4)) {
+		snprintf(why, CONF_WHY_MAX, "[modem] pin: expected 4 to 8 digits");
+		return -EINVAL;
+	}
+	if (!s->socket[0] && snprintf(s->socket, sizeof(s->socket), "%s/cellmux.sock", s->run_dir) >=
+				     (int)sizeof(s->socket)) {
+		snprintf(why, CONF_WHY_MAX, "[daemon] run_dir: a socket's name there is longer than %zu "
+			 "characters", sizeof(s->socket) - 1);
+		return -EINVAL;
+	}
+	return 0;
+}

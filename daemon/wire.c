@@ -1,0 +1,155 @@
+/* Who is connected to whom, and in which order everything starts and ends. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app.h"
+#include "core/ev.h"
+#include "core/log.h"
+#include "notify.h"
+#include "version.h"
+
+static struct ev_catch on_term, on_int, on_hup;
+
+static void quit(struct ev_catch *c)
+{
+	(void)c;
+	ev_quit();
+}
+
+static void no_reload(struct ev_catch *c)
+{
+	(void)c;
+	log_info("daemon", "configuration is read at start only; restart to apply changes");
+}
+
+static void on_changed(struct modem *m, unsigned what)
+{
+	struct app *app = container_of(m, struct app, modem);
+	char status[120];
+
+	if (what & MODEM_CHANGED_STATE) {
+		snprintf(status, sizeof(status), "modem %s", modem_state_name(m->st.state));
+		notify_status(status);
+	}
+	modem_methods_changed(app, what);
+}
+
+static void on_refreshed(struct modem *m)
+{
+	modem_methods_refreshed(container_of(m, struct app, modem));
+}
+
+static void fill_modem_options(struct app *app)
+{
+	const struct settings *s = &app->settings;
+	struct modem_options *o = &app->modem.o;
+
+	text_copy(text_of(s->device), o->device, sizeof(o->device));
+	text_copy(text_of(s->pin), o->pin, sizeof(o->pin));
+	o->baud = s->baud;
+	o->rtscts = s->rtscts;
+	o->hunt = s->hunt;
+	o->radio_on = s->radio == RADIO_ON;
+	o->alive_s = s->alive_s;
+	o->gap_ms = s->gap_ms;
+	o->state_dir = s->state_dir;
+	app->modem.changed = on_changed;
+	app->modem.refreshed = on_refreshed;
+}
+
+static int make_directory(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST) {
+		fprintf(stderr, "cellmuxd: %s: %s; make it, or name another one (--run-dir, --state-dir)\n",
+			path, strerror(errno));
+		return errno == EACCES || errno == EPERM || errno == EROFS ? EXIT_CODE_NO_PERMISSION :
+									   EXIT_CODE_FAILED;
+	}
+	return EXIT_CODE_OK;
+}
+
+/* One line and an exit code that a script can tell apart. */
+static int complain(int r, const char *why)
+{
+	fprintf(stderr, "cellmuxd: %s\n", why);
+	switch (-r) {
+	case ENOENT:
+		return EXIT_CODE_NO_DEVICE;
+	case EACCES:
+		return EXIT_CODE_NO_PERMISSION;
+	case EBUSY:
+	case EADDRINUSE:
+		return EXIT_CODE_IN_USE;
+	default:
+		return EXIT_CODE_FAILED;
+	}
+}
+
+static int open_parts(struct app *app)
+{
+	const struct settings *s = &app->settings;
+	struct ctl_options o = { .path = s->socket, .reader_group = s->reader_group,
+				 .admin_group = s->admin_group };
+	char why[MAX(SERIAL_WHY_MAX, CTL_WHY_MAX)];
+	int r = make_directory(s->run_dir, 0755);
+
+	if (r == EXIT_CODE_OK)
+		r = make_directory(s->state_dir, 0700);
+	if (r != EXIT_CODE_OK)
+		return r;
+	fill_modem_options(app);
+	modem_methods_open(app);
+	r = modem_open(&app->modem, s->wait, why);
+	if (r < 0)
+		return complain(r, why);
+	r = ctl_open(&app->ctl, &app->user, &o, modem_methods, why);
+	if (r < 0) {
+		modem_close(&app->modem);
+		return complain(r, why);
+	}
+	return EXIT_CODE_OK;
+}
+
+static void close_parts(struct app *app)
+{
+	modem_methods_close(app);
+	ctl_close(app->ctl);
+	modem_close(&app->modem);
+}
+
+int app_run(struct app *app)
+{
+	int r = ev_open();
+
+	if (r < 0) {
+		fprintf(stderr, "cellmuxd: no event loop: %s\n", strerror(-r));
+		return EXIT_CODE_FAILED;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	app->started_ms = ev_now_ms();
+	r = open_parts(app);
+	if (r == EXIT_CODE_OK) {
+		on_term.caught = on_int.caught = quit;
+		on_hup.caught = no_reload;
+		ev_catch_start(&on_term, SIGTERM);
+		ev_catch_start(&on_int, SIGINT);
+		ev_catch_start(&on_hup, SIGHUP);
+		log_info("daemon", "cellmuxd %s, socket %s, device %s", CELLMUX_VERSION,
+			 app->settings.socket, app->settings.device);
+		notify_ready("started");
+		notify_watchdog_start();
+		ev_main();
+		notify_stopping();
+		notify_watchdog_stop();
+		log_info("daemon", "ending");
+		close_parts(app);
+		ev_catch_stop(&on_term);
+		ev_catch_stop(&on_int);
+		ev_catch_stop(&on_hup);
+	}
+	ev_close();
+	return r;
+}

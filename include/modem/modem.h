@@ -1,0 +1,158 @@
+/*
+ * The module's life: absent, syncing, identifying, SIM, ready, lost and back, as a state table
+ * (modem.c); its start as a recipe (start.c); what it says by itself (reports.c); and the way
+ * back when it falls silent (recovery.c). One per daemon.
+ *
+ * Callbacks run from the event loop, never from inside a call made here.
+ */
+#ifndef MODEM_MODEM_H
+#define MODEM_MODEM_H
+
+#include "atcmd/chat.h"
+#include "atcmd/family.h"
+#include "atcmd/serial.h"
+#include "core/proc.h"
+#include "modem/hotplug.h"
+#include "modem/status.h"
+
+struct modem_options {
+	char device[256];
+	unsigned baud;
+	bool rtscts;
+	bool hunt;                      /* try other speeds where this one brings no answer */
+	char pin[9];                    /* "" none */
+	bool radio_on;                  /* +CFUN=1 where the module starts with the radio off */
+	unsigned alive_s;               /* ask the module this often when it is quiet; 0 never */
+	unsigned gap_ms;                /* pause between commands; 0: what the family asks for */
+	const char *state_dir;
+};
+
+enum modem_event {
+	MODEM_EV_OPENED,                /* the port is open */
+	MODEM_EV_GONE,                  /* it hung up */
+	MODEM_EV_SYNCED,
+	MODEM_EV_SILENT,                /* no way of asking brought an answer */
+	MODEM_EV_DONE,                  /* the recipe that runs is through */
+	MODEM_EV_FAILED,
+	MODEM_EV_BOOTED,                /* the module said that it has started */
+	MODEM_EV_CARD,                  /* the card changed, or came, or went */
+	MODEM_EV_RESET,                 /* somebody wants a restart */
+	MODEM_EV_TIMER,
+	_MODEM_EVENT_MAX
+};
+
+/* The recovery ladder, mildest first. Getting back into step is the chat's own and comes before. */
+enum modem_rung {
+	MODEM_RUNG_NONE,
+	MODEM_RUNG_REOPEN,              /* close the port, open it again */
+	MODEM_RUNG_RESET,               /* the family's reset command */
+	MODEM_RUNG_REST,                /* wait, longer each time, and start over */
+	_MODEM_RUNG_MAX
+};
+
+#define MODEM_ANSWER_MAX 1024
+#define MODEM_LISTENERS 16
+
+struct modem {
+	struct modem_options o;
+	/* What of the status has changed: MODEM_CHANGED_… bits. */
+	void (*changed)(struct modem *m, unsigned what);
+	/* A line that is no answer to anybody. May be NULL. */
+	void (*heard)(struct modem *m, struct text line, struct text body);
+
+	struct modem_status st;
+	struct at_chat chat;
+	const struct at_family *family;
+
+	/* the layer's own, from here */
+	struct serial serial;
+	bool port_open;
+	struct hotplug hotplug;
+	struct ev_alarm timer;          /* of the state */
+	struct ev_task tell;
+	unsigned changes;
+
+	unsigned speed;                 /* while hunting: which of the speeds, 0 the configured one */
+	enum modem_rung rung;           /* the last one that was tried */
+	unsigned rest_s;
+	uint64_t lost_ms;               /* when it got lost; 0 it is not */
+	uint64_t ready_ms;              /* when it was ready last; 0 never */
+
+	struct proc recipe;             /* identification, card, or a refresh */
+	struct at_cmd cmd;              /* of the recipe's step */
+	char cmd_text[64];
+	char answer[MODEM_ANSWER_MAX];  /* its lines, one LF behind each */
+	size_t answer_n;
+	bool answer_full;
+	bool pin_sent;
+	struct ev_alarm alive, look;    /* look: a refresh soon, once for a burst of reports */
+	void (*refreshed)(struct modem *m);
+
+	struct modem_listener {
+		struct at_urc urc;
+		struct modem *modem;
+	} listeners[MODEM_LISTENERS];
+};
+
+/*
+ * Starts its life; the port is opened from the loop. wait: a port that cannot be opened is waited
+ * for; without it -ENOENT, -EACCES, -EBUSY, -ENOTTY are given back with one line in why.
+ */
+int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX]);
+void modem_close(struct modem *m);
+
+/*
+ * A stranger's command, to the end of the queue. -EAGAIN: the module is not ready for it; else as
+ * at_submit().
+ */
+int modem_send(struct modem *m, struct at_cmd *cmd);
+/* A command that may have changed the card, the radio or the registration has ended. */
+void modem_look_again(struct modem *m);
+
+/* Restarts the module by the family's command. -EAGAIN: there is none to talk to. */
+int modem_reset(struct modem *m);
+
+/* Asks for signal and operator now. -EAGAIN: not ready. refreshed() follows, unless it gets lost. */
+int modem_refresh(struct modem *m);
+
+/* --- between the layer's own files -------------------------------------------------------------- */
+
+void modem_event(struct modem *m, enum modem_event event);
+void modem_mark(struct modem *m, unsigned what);
+void modem_problem(struct modem *m, enum cause_kind kind, const char *from, int code,
+		   const char *step, const char *text);
+
+/* port.c */
+int modem_port_open(struct modem *m, unsigned baud, char why[SERIAL_WHY_MAX]);
+void modem_port_close(struct modem *m);
+
+/* start.c */
+void modem_identify(struct modem *m);
+void modem_read_sim(struct modem *m);
+void modem_run_refresh(struct modem *m);
+void modem_stop_recipe(struct modem *m);
+
+/* reports.c */
+void modem_listen(struct modem *m);
+void modem_unlisten(struct modem *m);
+void modem_take_registration(struct modem *m, const struct at_reg *reg);
+void modem_forget_network(struct modem *m);
+void modem_forget_card(struct modem *m);
+
+/* recovery.c */
+void modem_hunt(struct modem *m);
+void modem_climb(struct modem *m);
+void modem_recovered(struct modem *m);
+void modem_rung_over(struct modem *m);
+void modem_restart(struct modem *m);
+
+/* pin.c */
+/*
+ * A wrong PIN is tried once in the life of the gateway, not once per start: before a PIN goes to
+ * the card, card and PIN are written down, and struck out only when the card has accepted it.
+ */
+bool modem_pin_may_try(const struct modem *m);
+int modem_pin_note_try(const struct modem *m);
+void modem_pin_note_accepted(const struct modem *m);
+
+#endif
