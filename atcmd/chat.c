@@ -44,6 +44,7 @@ static void send(struct at_chat *c, struct at_cmd *cmd)
 	int r = n < (int)sizeof(line) ? pipe_write(c->pipe, line, (size_t)n) : -EMSGSIZE;
 
 	c->now = cmd;
+	c->fresh = false;
 	cmd->state = AT_CMD_EXPECT_RESULT;
 	c->echo_seen = false;
 	c->body_sent = false;

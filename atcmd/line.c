@@ -20,7 +20,10 @@ static void start_line(struct at_line *l)
 static void emit(struct at_line *l, struct text t)
 {
 	t = text_trim(t);
-	if (t.n)
+	/* A few give the prompt a line of its own. */
+	if (l->prompts && t.n == 1 && (t.s[0] == '>' || t.s[0] == '@'))
+		l->prompt(l, t.s[0]);
+	else if (t.n)
 		l->line(l, t);
 }
 
