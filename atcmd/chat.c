@@ -18,6 +18,8 @@
 /* After ESC at a prompt some modules answer nothing at all. */
 #define REFUSED_PROMPT_MS 2000
 
+static void make_ready(struct at_chat *c);
+
 static const char *running(const struct at_chat *c)
 {
 	if (c->now)
@@ -151,6 +153,7 @@ static void on_patience(struct ev_alarm *a)
 static void queue(struct at_chat *c, struct at_cmd *cmd, bool first)
 {
 	assert(cmd->state == AT_CMD_IDLE && cmd->text && cmd->done && cmd->patience_ms);
+	make_ready(c);
 	if (!c->pipe || c->is_lost) {
 		cmd->state = AT_CMD_ENDED;
 		cmd->end = AT_LINK_LOST;
@@ -417,22 +420,17 @@ static void on_resync_abandon(struct proc *p)
 	}
 }
 
-void at_chat_open(struct at_chat *c, struct pipe *pipe)
+/* Before the first use, whatever it is: listeners and commands may come before a pipe. */
+static void make_ready(struct at_chat *c)
 {
-	assert(!c->pipe);
-	if (!c->queue.next) {
-		list_init(&c->queue);
-		list_init(&c->ended);
-		list_init(&c->urcs);
-	}
-	c->pipe = pipe;
-	c->is_lost = c->sync_failed = c->syncing = c->echo_off = false;
-	c->fresh = true;
+	if (c->pump.run)
+		return;
+	list_init(&c->queue);
+	list_init(&c->ended);
+	list_init(&c->urcs);
 	c->lexer.line = on_line;
 	c->lexer.prompt = on_prompt;
 	c->lexer.overlong = on_overlong;
-	at_line_reset(&c->lexer);
-	c->urc_line[0] = '\0';
 	c->user.received = on_received;
 	c->user.hung_up = on_hung_up;
 	c->patience.fired = on_patience;
@@ -440,16 +438,28 @@ void at_chat_open(struct at_chat *c, struct pipe *pipe)
 	c->gap.fired = on_gap;
 	c->body_wait.fired = on_body_wait;
 	c->pump.run = on_pump;
-	c->resync.name = c->name;
 	c->resync.steps = at_resync_steps;
 	c->resync.abandon = on_resync_abandon;
 	c->resync.finished = on_resync_finished;
+}
+
+void at_chat_open(struct at_chat *c, struct pipe *pipe)
+{
+	assert(!c->pipe);
+	make_ready(c);
+	c->resync.name = c->name;
+	c->pipe = pipe;
+	c->is_lost = c->sync_failed = c->syncing = c->echo_off = false;
+	c->fresh = true;
+	at_line_reset(&c->lexer);
+	c->urc_line[0] = '\0';
 	c->heard_ms = ev_now_ms();
 	pipe->user = &c->user;
 }
 
 void at_chat_close(struct at_chat *c)
 {
+	make_ready(c);
 	if (c->pipe)
 		c->pipe->user = NULL;
 	c->pipe = NULL;
@@ -461,8 +471,7 @@ void at_chat_close(struct at_chat *c)
 	ev_alarm_stop(&c->gap);
 	ev_alarm_stop(&c->body_wait);
 	at_line_reset(&c->lexer);
-	if (c->queue.next)
-		fail_all(c);
+	fail_all(c);
 }
 
 bool at_chat_is_open(const struct at_chat *c)
@@ -472,8 +481,7 @@ bool at_chat_is_open(const struct at_chat *c)
 
 void at_listen(struct at_chat *c, struct at_urc *u)
 {
-	if (!c->urcs.next)
-		list_init(&c->urcs);
+	make_ready(c);
 	list_add(&c->urcs, &u->node);
 }
 

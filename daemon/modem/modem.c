@@ -88,7 +88,7 @@ static void forget_everything(struct modem *m)
 
 static void drop_port(struct modem *m)
 {
-	modem_port_close(m);
+	modem_detach(m);
 	forget_everything(m);
 	m->st.port[0] = '\0';
 	m->rung = MODEM_RUNG_NONE;
@@ -250,6 +250,58 @@ static void on_timer(struct ev_alarm *a)
 		m->hotplug.stirred(&m->hotplug);
 }
 
+/* --- the port ------------------------------------------------------------------------------------- */
+
+static void on_lost(struct at_chat *c, int error)
+{
+	struct modem *m = container_of(c, struct modem, chat);
+
+	log_info("modem", "%s hung up%s%s", m->st.device, error ? ": " : "",
+		 error ? strerror(error) : "");
+	modem_event(m, MODEM_EV_GONE);
+}
+
+static void on_silent(struct at_chat *c)
+{
+	modem_event(container_of(c, struct modem, chat), MODEM_EV_SILENT);
+}
+
+static void on_synced(struct at_chat *c)
+{
+	modem_event(container_of(c, struct modem, chat), MODEM_EV_SYNCED);
+}
+
+static void on_echoed(struct at_chat *c)
+{
+	log_info("modem", "its echo is back: it has restarted without a word");
+	modem_event(container_of(c, struct modem, chat), MODEM_EV_BOOTED);
+}
+
+int modem_attach(struct modem *m, char why[SERIAL_WHY_MAX])
+{
+	int r = modem_port_open(m, m->o.baud, why);
+
+	if (r < 0)
+		return r;
+	m->speed = 0;
+	m->st.baud = m->o.baud;
+	m->chat.name = "at1";
+	m->chat.lost = on_lost;
+	m->chat.silent = on_silent;
+	m->chat.synced = on_synced;
+	m->chat.echoed = on_echoed;
+	at_chat_open(&m->chat, m->pipe);
+	return 0;
+}
+
+void modem_detach(struct modem *m)
+{
+	modem_stop_recipe(m);
+	at_chat_close(&m->chat);
+	if (m->pipe)
+		modem_port_close(m);
+}
+
 /* --- coming and going of the port -------------------------------------------------------------------- */
 
 static void on_stirred(struct hotplug *h)
@@ -258,10 +310,9 @@ static void on_stirred(struct hotplug *h)
 	char why[SERIAL_WHY_MAX];
 	int r;
 
-	if (m->port_open)
+	if (m->pipe)
 		return;
-	m->speed = 0;
-	r = modem_port_open(m, m->o.baud, why);
+	r = modem_attach(m, why);
 	if (r == 0) {
 		modem_event(m, MODEM_EV_OPENED);
 		return;
@@ -304,7 +355,7 @@ int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 	text_copy(text_of(m->o.device), m->st.device, sizeof(m->st.device));
 	forget_everything(m);
 	modem_listen(m);
-	r = modem_port_open(m, m->o.baud, why);
+	r = modem_attach(m, why);
 	if (r == 0) {
 		modem_event(m, MODEM_EV_OPENED);
 		return 0;
@@ -320,7 +371,7 @@ int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 void modem_close(struct modem *m)
 {
 	hotplug_stop(&m->hotplug);
-	modem_port_close(m);
+	modem_detach(m);
 	modem_unlisten(m);
 	ev_alarm_stop(&m->timer);
 	ev_alarm_stop(&m->alive);
@@ -346,7 +397,7 @@ void modem_look_again(struct modem *m)
 
 int modem_reset(struct modem *m)
 {
-	if (!moves[m->st.state][MODEM_EV_RESET].act || !m->port_open)
+	if (!moves[m->st.state][MODEM_EV_RESET].act || !m->pipe)
 		return -EAGAIN;
 	modem_event(m, MODEM_EV_RESET);
 	return 0;

@@ -27,7 +27,7 @@ void modem_hunt(struct modem *m)
 	while (m->o.hunt && m->speed < ARRAY_SIZE(speeds)) {
 		unsigned baud = speeds[m->speed++];
 
-		if (baud == m->o.baud || serial_set_baud(&m->serial, baud) < 0)
+		if (baud == m->o.baud || modem_port_set_baud(m, baud) < 0)
 			continue;
 		log_debug("modem", "no answer; trying %u baud", baud);
 		m->st.baud = baud;
@@ -37,13 +37,13 @@ void modem_hunt(struct modem *m)
 	}
 	m->speed = 0;
 	m->st.baud = m->o.baud;
-	serial_set_baud(&m->serial, m->o.baud);
+	modem_port_set_baud(m, m->o.baud);
 	modem_event(m, MODEM_EV_FAILED);
 }
 
 static void reopen(struct modem *m)
 {
-	modem_port_close(m);
+	modem_detach(m);
 	m->st.counters.reopens++;
 	ev_alarm_start(&m->timer, REOPEN_MS);
 }
@@ -86,12 +86,11 @@ void modem_rung_over(struct modem *m)
 	char why[SERIAL_WHY_MAX];
 	int r;
 
-	if (m->port_open) {
+	if (m->pipe) {
 		modem_climb(m);
 		return;
 	}
-	m->speed = 0;
-	r = modem_port_open(m, m->o.baud, why);
+	r = modem_attach(m, why);
 	if (r == 0) {
 		modem_event(m, MODEM_EV_OPENED);
 		return;
@@ -113,9 +112,9 @@ void modem_restart(struct modem *m)
 	modem_stop_recipe(m);
 	at_chat_close(&m->chat);
 	m->st.counters.resets++;
-	at_chat_open(&m->chat, &m->serial.pipe);
+	at_chat_open(&m->chat, m->pipe);
 	log_wire(m->chat.name, '>', line, (size_t)n);
-	pipe_write(&m->serial.pipe, line, (size_t)n);
+	pipe_write(m->pipe, line, (size_t)n);
 	ev_alarm_start(&m->timer, m->family->boot_ms);
 }
 

@@ -66,7 +66,7 @@ struct modem {
 
 	/* the layer's own, from here */
 	struct serial serial;
-	bool port_open;
+	struct pipe *pipe;              /* the open port; NULL: closed */
 	struct hotplug hotplug;
 	struct ev_alarm timer;          /* of the state */
 	struct ev_task tell;
@@ -122,9 +122,14 @@ void modem_mark(struct modem *m, unsigned what);
 void modem_problem(struct modem *m, enum cause_kind kind, const char *from, int code,
 		   const char *step, const char *text);
 
-/* port.c */
+/* Opens the port and begins to talk on it; closing ends everything that was asked. */
+int modem_attach(struct modem *m, char why[SERIAL_WHY_MAX]);
+void modem_detach(struct modem *m);
+
+/* port.c: sets m->pipe; the errors are those of serial_open() */
 int modem_port_open(struct modem *m, unsigned baud, char why[SERIAL_WHY_MAX]);
 void modem_port_close(struct modem *m);
+int modem_port_set_baud(struct modem *m, unsigned baud);
 
 /* start.c */
 void modem_identify(struct modem *m);
