@@ -12,6 +12,9 @@
 /* A port that is there but cannot be opened (permission, lock) is tried again this often. */
 #define BLOCKED_MS 5000
 
+/* Restarts in a row without having been ready. */
+#define RESTARTS_MAX 5
+
 static const char *const state_names[_MODEM_STATE_MAX] = {
 	[MODEM_ABSENT] = "absent", [MODEM_POWERING] = "powering", [MODEM_SYNCING] = "syncing",
 	[MODEM_IDENTIFYING] = "identifying", [MODEM_SIM] = "sim", [MODEM_READY] = "ready",
@@ -108,7 +111,13 @@ static void start_over(struct modem *m)
 {
 	log_info("modem", "it has restarted");
 	forget_everything(m);
-	start_sync(m);
+	/* One that restarts at the same question each time is not helped by asking it again. */
+	if (++m->restarts > RESTARTS_MAX) {
+		m->restarts = 0;
+		modem_event(m, MODEM_EV_FAILED);
+	} else {
+		start_sync(m);
+	}
 }
 
 static void identify(struct modem *m)
@@ -136,6 +145,7 @@ static void read_sim_again(struct modem *m)
 static void now_ready(struct modem *m)
 {
 	modem_recovered(m);
+	m->restarts = 0;
 	if (m->o.alive_s)
 		ev_alarm_start(&m->alive, m->o.alive_s * 1000);
 }

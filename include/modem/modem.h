@@ -72,6 +72,7 @@ struct modem {
 	struct ev_task tell;
 	unsigned changes;
 
+	unsigned restarts;              /* by itself, since it was ready */
 	unsigned speed;                 /* while hunting: which of the speeds, 0 the configured one */
 	enum modem_rung rung;           /* the last one that was tried */
 	unsigned rest_s;
