@@ -5,6 +5,7 @@
 
 #include "app.h"
 #include "atcmd/patience.h"
+#include "codec/json.h"
 #include "core/log.h"
 #include "modem/policy.h"
 #include "version.h"
@@ -23,11 +24,6 @@
 static struct app *app_of(struct ctl_user *u)
 {
 	return container_of(u, struct app, user);
-}
-
-static bool has(struct json_object *params, const char *name, struct json_object **ret)
-{
-	return json_object_object_get_ex(params, name, ret) && *ret;
 }
 
 /* --- status ------------------------------------------------------------------------------------- */
@@ -89,15 +85,14 @@ void modem_methods_refreshed(struct app *app)
 static void run_status(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
 	struct app *app = app_of(u);
-	struct json_object *refresh;
+	struct json_object *refresh = json_member(params, "refresh");
 	struct status_wait *w;
 
-	if (has(params, "refresh", &refresh) && !json_object_is_type(refresh, json_type_boolean)) {
+	if (refresh && !json_object_is_type(refresh, json_type_boolean)) {
 		ctl_fail(call, CTL_INVALID_PARAMS, "refresh: expected true or false", NULL);
 		return;
 	}
-	if (!has(params, "refresh", &refresh) || !json_object_get_boolean(refresh) ||
-	    modem_refresh(&app->modem) < 0) {
+	if (!json_object_get_boolean(refresh) || modem_refresh(&app->modem) < 0) {
 		ctl_reply(call, snapshot(app));
 		return;
 	}
@@ -136,34 +131,12 @@ static void free_request(struct at_request *r)
 	free(r);
 }
 
-/*
- * JSON strings are UTF-8 and a module may say anything: octets from 80 up become the characters
- * with their numbers (ISO 8859-1), control characters but TAB and LF are dropped.
- */
-static struct json_object *line_to_json(struct text line)
-{
-	char utf8[2 * AT_LINE_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < line.n && n + 2 < sizeof(utf8); i++) {
-		unsigned char c = (unsigned char)line.s[i];
-
-		if (c >= 0x80) {
-			utf8[n++] = (char)(0xc0 | c >> 6);
-			utf8[n++] = (char)(0x80 | (c & 0x3f));
-		} else if (c >= 0x20 || c == '\t' || c == '\n') {
-			utf8[n++] = (char)c;
-		}
-	}
-	return json_object_new_string_len(utf8, (int)n);
-}
-
 static void on_answer_line(struct at_cmd *cmd, struct text line)
 {
 	struct at_request *r = container_of(cmd, struct at_request, cmd);
 
 	if (r->n_lines++ < ANSWER_LINES_MAX)
-		json_object_array_add(r->lines, line_to_json(line));
+		json_object_array_add(r->lines, json_from_octets(line));
 }
 
 static void answer_request(struct at_request *r, enum at_end end, int code, struct text final)
@@ -175,7 +148,7 @@ static void answer_request(struct at_request *r, enum at_end end, int code, stru
 
 	/* A number nobody knows, or a vendor's words: what the module said itself. */
 	if (!text && end != AT_OK && end != AT_ERROR)
-		text = line_to_json(text_trim(text_skip(final, text_find(final, ':') + 1)));
+		text = json_from_octets(text_trim(text_skip(final, text_find(final, ':') + 1)));
 	json_object_object_add(o, "result", json_object_new_string(at_end_name(end)));
 	json_object_object_add(o, "code", code >= 0 ? json_object_new_int(code) : NULL);
 	json_object_object_add(o, "text", text);
@@ -238,7 +211,8 @@ static const char *take_params(struct at_request *r, struct json_object *params)
 	struct json_object *v;
 	struct text t;
 
-	if (!has(params, "cmd", &v) || !json_object_is_type(v, json_type_string))
+	v = json_member(params, "cmd");
+	if (!json_object_is_type(v, json_type_string))
 		return "cmd: expected a string, for example \"AT+CSQ\"";
 	t = text_trim(text_from(json_object_get_string(v), (size_t)json_object_get_string_len(v)));
 	if (!is_command(t))
@@ -246,14 +220,16 @@ static const char *take_params(struct at_request *r, struct json_object *params)
 	text_copy(t, r->text, sizeof(r->text));
 	r->cmd.patience_ms = at_patience_ms(t);
 
-	if (has(params, "timeout_s", &v)) {
+	v = json_member(params, "timeout_s");
+	if (v) {
 		int64_t s = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : 0;
 
 		if (s < 1 || s > TIMEOUT_MAX_S)
 			return "timeout_s: expected a number from 1 to 600";
 		r->cmd.patience_ms = (unsigned)s * 1000;
 	}
-	if (has(params, "body", &v)) {
+	v = json_member(params, "body");
+	if (v) {
 		if (!json_object_is_type(v, json_type_string) ||
 		    (size_t)json_object_get_string_len(v) > sizeof(r->body))
 			return "body: expected a string of at most 1024 octets";

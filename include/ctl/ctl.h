@@ -57,6 +57,7 @@ struct ctl_call {
 	/* ctl only */
 	struct ctl_client *client;
 	struct json_object *id;
+	bool quiet;             /* a notification: nobody wants an answer */
 	struct list_node node;
 };
 

@@ -5,7 +5,7 @@
 
 #include "core/ev.h"
 
-#define MAX_WATCHES 32
+#define MAX_WATCHES 64
 #define START_MS 1000000
 
 static uint64_t now_ms = START_MS;
