@@ -74,7 +74,8 @@ SUPPORT_SRC := $(call src,tests/support/*.c)
 MODULE_LIB_SRC := $(filter-out %/main.c,$(MODULE_SRC))
 EUICC_LIB_SRC  := $(filter-out %/main.c,$(EUICC_SRC))
 
-PROGRAMS := $(if $(MAIN_SRC),cellmuxd) $(if $(CTL_SRC),cellmuxctl) $(if $(MODULE_SRC),sim-module) $(if $(EUICC_SRC),sim-euicc)
+PROGRAMS := $(if $(MAIN_SRC),cellmuxd) $(if $(CTL_SRC),cellmuxctl) \
+	$(if $(filter %/main.c,$(MODULE_SRC)),sim-module) $(if $(filter %/main.c,$(EUICC_SRC)),sim-euicc)
 BINS     := $(addprefix $(O)/,$(PROGRAMS))
 
 UNIT   := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(call src,tests/unit/test_*.c))

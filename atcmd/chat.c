@@ -379,15 +379,24 @@ static void on_hold(struct ev_alarm *a)
 	at_line_flush(&container_of(a, struct at_chat, hold)->lexer);
 }
 
+/* What was on its way on the line that is gone: nothing of it may happen any more. */
+static void forget_line(struct at_chat *c)
+{
+	ev_alarm_stop(&c->patience);
+	ev_alarm_stop(&c->hold);
+	ev_alarm_stop(&c->gap);
+	ev_alarm_stop(&c->body_wait);
+	at_line_reset(&c->lexer);
+	proc_drop(&c->resync);
+}
+
 static void on_hung_up(struct pipe_user *u, int error)
 {
 	struct at_chat *c = container_of(u, struct at_chat, user);
 
 	c->is_lost = true;
 	c->lost_error = error;
-	ev_alarm_stop(&c->patience);
-	ev_alarm_stop(&c->gap);
-	proc_drop(&c->resync);
+	forget_line(c);
 	c->syncing = false;
 	fail_all(c);
 }
@@ -464,13 +473,8 @@ void at_chat_close(struct at_chat *c)
 		c->pipe->user = NULL;
 	c->pipe = NULL;
 	c->is_lost = false;
-	proc_drop(&c->resync);
+	forget_line(c);
 	c->syncing = c->sync_failed = false;
-	ev_alarm_stop(&c->patience);
-	ev_alarm_stop(&c->hold);
-	ev_alarm_stop(&c->gap);
-	ev_alarm_stop(&c->body_wait);
-	at_line_reset(&c->lexer);
 	fail_all(c);
 }
 
