@@ -1,0 +1,216 @@
+/* modem reset and job: what takes longer than an answer should. */
+#include "cellmuxctl.h"
+#include "cellmuxctl_print.h"
+#include "codec/json.h"
+
+/* The daemon gives a reset up after 180 s; this is for one that does not say so. */
+#define RESET_PATIENCE_MS 200000
+/* Who waits longer than that wants to see that something happens. */
+#define QUIET_MS 2000
+#define TICK_MS 1000
+
+enum end check_modem(const struct request *r)
+{
+	if (!text_eq(text_of(r->args[0]), "reset")) {
+		complain(r->args[0], "no such command; expected: cellmuxctl modem reset");
+		return END_USAGE;
+	}
+	return END_OK;
+}
+
+enum end check_job(const struct request *r)
+{
+	uint32_t id;
+
+	if (text_to_u32(text_of(r->args[0]), 10, &id) < 0) {
+		complain(r->args[0], "expected the number of a job, as cellmuxctl modem reset --no-wait "
+			 "prints it");
+		return END_USAGE;
+	}
+	return END_OK;
+}
+
+/* --- progress ----------------------------------------------------------------------------------- */
+
+/* One line that is written over and over, on a terminal only. */
+struct progress {
+	bool terminal, shown;
+	uint64_t start_ms;
+};
+
+static void progress_clear(struct progress *p)
+{
+	if (p->shown)
+		fputs("\r\033[K", stderr);
+	p->shown = false;
+}
+
+static void progress_show(struct progress *p, struct json_object *job)
+{
+	uint64_t took = client_now_ms() - p->start_ms;
+	int64_t percent = member_count(job, "percent");
+	struct text text = json_member_text(job, "text");
+
+	if (!p->terminal || took < QUIET_MS)
+		return;
+	progress_clear(p);
+	if (percent >= 0)
+		fprintf(stderr, "%3lld %%  ", (long long)percent);
+	print_safe(stderr, text.n ? text : TEXT("working"));
+	fputs(", ", stderr);
+	print_span(stderr, took / 1000);
+	fflush(stderr);
+	p->shown = true;
+}
+
+/* --- following ---------------------------------------------------------------------------------- */
+
+static bool is_running(struct json_object *job)
+{
+	return !job || text_eq(json_member_text(job, "state"), "running");
+}
+
+/* The job as it ended, the caller's. */
+static enum end follow(struct request *r, int64_t id, struct progress *p, struct json_object **ret)
+{
+	uint64_t deadline = p->start_ms + RESET_PATIENCE_MS;
+	struct json_object *job = NULL, *params;
+	enum end e;
+
+	while (is_running(job)) {
+		e = client_event(&r->client, MIN(client_in_ms(TICK_MS), deadline), &params);
+		if (e == END_TIME && client_now_ms() < deadline) {
+			progress_show(p, job);
+			continue;
+		}
+		if (e != END_OK) {
+			json_object_put(job);
+			return e;
+		}
+		if (member_count(json_member(params, "job"), "id") == id) {
+			json_object_put(job);
+			job = json_object_get(json_member(params, "job"));
+			progress_show(p, job);
+		}
+		json_object_put(params);
+	}
+	*ret = job;
+	return END_OK;
+}
+
+static enum end print_end(const struct request *r, struct json_object *job, uint64_t took_ms)
+{
+	struct text state = json_member_text(job, "state");
+
+	if (r->json)
+		print_json(stdout, job);
+	if (json_member(job, "error"))
+		return client_error(&(struct client){ 0 }, "modem reset", json_member(job, "error"));
+	if (!text_eq(state, "done")) {
+		complain("modem reset", TEXT_FMT, TEXT_ARG(state));
+		return END_REFUSED;
+	}
+	if (!r->json) {
+		print_safe(stdout, json_member_text(json_member(job, "result"), "state"));
+		fputs(" after ", stdout);
+		print_span(stdout, took_ms / 1000);
+		putchar('\n');
+	}
+	return END_OK;
+}
+
+static enum end subscribe(struct request *r)
+{
+	struct json_object *params = json_object_new_object(), *topics = json_object_new_array();
+	struct json_object *result;
+	enum end e;
+
+	json_object_array_add(topics, json_object_new_string("job"));
+	json_object_object_add(params, "topics", topics);
+	e = client_call(&r->client, "subscribe", params, CLIENT_PATIENCE_MS, &result);
+	if (e == END_OK)
+		json_object_put(result);
+	return e;
+}
+
+static enum end await_reset(struct request *r, int64_t id)
+{
+	struct progress p = { .terminal = isatty(STDERR_FILENO), .start_ms = client_now_ms() };
+	struct json_object *job;
+	enum end e = follow(r, id, &p, &job);
+
+	progress_clear(&p);
+	if (e == END_TIME)
+		complain("modem reset", "job %lld has not ended within %d s; see cellmuxctl job %lld",
+			 (long long)id, RESET_PATIENCE_MS / 1000, (long long)id);
+	if (e != END_OK)
+		return e;
+	e = print_end(r, job, client_now_ms() - p.start_ms);
+	json_object_put(job);
+	return e;
+}
+
+enum end run_modem(struct request *r)
+{
+	struct json_object *result;
+	int64_t id;
+	/* Before the request: a job that ends at once is heard of as well. */
+	enum end e = r->no_wait ? END_OK : subscribe(r);
+
+	if (e == END_OK)
+		e = client_call(&r->client, "modem.reset", NULL, CLIENT_PATIENCE_MS, &result);
+	if (e != END_OK)
+		return e;
+	id = member_count(result, "job");
+	if (r->no_wait && r->json)
+		print_json(stdout, result);
+	else if (r->no_wait)
+		printf("job %lld\n", (long long)id);
+	json_object_put(result);
+	return r->no_wait ? END_OK : await_reset(r, id);
+}
+
+/* --- job ---------------------------------------------------------------------------------------- */
+
+static void print_job(struct json_object *job)
+{
+	int64_t percent = member_count(job, "percent"), took = member_count(job, "duration_ms");
+	struct text text = json_member_text(job, "text");
+	struct json_object *error = json_member(job, "error");
+
+	print_safe(stdout, json_member_text(job, "name"));
+	putchar(' ');
+	print_safe(stdout, json_member_text(job, "state"));
+	if (percent >= 0)
+		printf(", %lld %%", (long long)percent);
+	if (error)
+		text = json_member_text(error, "message");
+	if (text.n)
+		fputs(", ", stdout);
+	print_safe(stdout, text);
+	if (took >= 0) {
+		fputs(", ", stdout);
+		print_span(stdout, (uint64_t)took / 1000);
+	}
+	putchar('\n');
+}
+
+enum end run_job(struct request *r)
+{
+	struct json_object *params = json_object_new_object(), *result;
+	uint32_t id = 0;
+	enum end e;
+
+	text_to_u32(text_of(r->args[0]), 10, &id);
+	json_object_object_add(params, "job", json_object_new_int64(id));
+	e = client_call(&r->client, r->cancel ? "job.cancel" : "job.get", params, CLIENT_PATIENCE_MS,
+			&result);
+	if (e != END_OK)
+		return e;
+	if (r->json)
+		print_json(stdout, result);
+	else if (!r->cancel)
+		print_job(result);
+	json_object_put(result);
+	return END_OK;
+}

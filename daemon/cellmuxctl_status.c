@@ -1,0 +1,78 @@
+/* status: what somebody wants to know at night, in front of a box that does not answer. */
+#include "cellmuxctl.h"
+#include "cellmuxctl_print.h"
+#include "codec/json.h"
+
+static void print_aspect(const struct aspect *a, struct json_object *modem, bool verbose)
+{
+	struct note n;
+	const char *words;
+
+	note_begin(&n);
+	if (n.f)
+		a->words(n.f, modem, verbose);
+	words = note_end(&n);
+	print_label(stdout, a->label);
+	fputs(words[0] ? words : "-", stdout);
+	if (words[0] && a->age)
+		a->age(stdout, modem);
+	putchar('\n');
+	note_free(&n);
+}
+
+static void print_daemon(struct json_object *daemon)
+{
+	int64_t pid = member_count(daemon, "pid"), uptime = member_count(daemon, "uptime_s");
+	struct text config = json_member_text(daemon, "config");
+
+	print_label(stdout, "Daemon");
+	fputs("cellmuxd ", stdout);
+	print_safe(stdout, json_member_text(daemon, "version"));
+	if (pid >= 0)
+		printf(", pid %lld", (long long)pid);
+	if (uptime >= 0) {
+		fputs(", up ", stdout);
+		print_span(stdout, (uint64_t)uptime);
+	}
+	fputs(", ", stdout);
+	print_safe(stdout, config.n ? config : TEXT("no configuration"));
+	putchar('\n');
+}
+
+static void print_counters(struct json_object *counters)
+{
+	if (!counters)
+		return;
+	print_label(stdout, "Counters");
+	puts("since the start");
+	json_object_object_foreach(counters, name, value) {
+		fputs("  ", stdout);
+		print_safe(stdout, text_of(name));
+		printf("%*s %12lld\n", MAX(20 - (int)strlen(name), 0), "",
+		       (long long)json_object_get_int64(value));
+	}
+}
+
+enum end run_status(struct request *r)
+{
+	struct json_object *params = json_object_new_object(), *status, *modem;
+	enum end e;
+
+	json_object_object_add(params, "refresh", json_object_new_boolean(!r->no_refresh));
+	e = client_call(&r->client, "status", params, CLIENT_PATIENCE_MS, &status);
+	if (e != END_OK)
+		return e;
+	modem = json_member(status, "modem");
+	if (r->json) {
+		print_json(stdout, status);
+	} else {
+		for (const struct aspect *a = aspects; a->label; a++)
+			print_aspect(a, modem, r->verbose);
+		if (r->verbose) {
+			print_daemon(json_member(status, "daemon"));
+			print_counters(json_member(modem, "counters"));
+		}
+	}
+	json_object_put(status);
+	return END_OK;
+}

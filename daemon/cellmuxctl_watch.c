@@ -1,0 +1,168 @@
+/* watch: one line for everything that changes, from one snapshot on without a gap. */
+#include <time.h>
+
+#include "cellmuxctl.h"
+#include "cellmuxctl_print.h"
+#include "codec/json.h"
+
+enum end check_watch(const struct request *r)
+{
+	if (r->until && !modem_state_known(r->until)) {
+		complain(r->until, "no such state; expected absent, powering, syncing, identifying, sim, "
+			 "ready or lost");
+		return END_USAGE;
+	}
+	return END_OK;
+}
+
+static void print_line(const char *label, const char *words)
+{
+	print_date_clock(stdout, time(NULL));
+	fputs("  ", stdout);
+	print_label(stdout, label);
+	puts(words[0] ? words : "-");
+}
+
+static bool lists(struct json_object *changed, const char *name)
+{
+	if (!json_object_is_type(changed, json_type_array))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(changed); i++) {
+		const char *s = json_object_get_string(json_object_array_get_idx(changed, i));
+
+		if (s && text_eq(text_of(s), name))
+			return true;
+	}
+	return false;
+}
+
+/* old NULL: everything that is known. A problem may come again in the same words: that is news. */
+static void print_changes(const struct request *r, struct json_object *old, struct json_object *modem,
+			  struct json_object *changed)
+{
+	for (const struct aspect *a = aspects; a->label; a++) {
+		struct note was, is;
+
+		note_begin(&was);
+		note_begin(&is);
+		if (old && was.f)
+			a->words(was.f, old, r->verbose);
+		if (is.f)
+			a->words(is.f, modem, r->verbose);
+		if (!text_eq(text_of(note_end(&is)), note_end(&was)) ||
+		    (text_eq(text_of(a->changed), "problem") && lists(changed, a->changed)))
+			print_line(a->label, note_end(&is));
+		note_free(&was);
+		note_free(&is);
+	}
+}
+
+static void print_job(struct json_object *job)
+{
+	int64_t percent = member_count(job, "percent");
+	struct note n;
+
+	note_begin(&n);
+	if (n.f) {
+		print_safe(n.f, json_member_text(job, "name"));
+		fprintf(n.f, " (%lld) ", (long long)member_count(job, "id"));
+		print_safe(n.f, json_member_text(job, "state"));
+		if (percent >= 0)
+			fprintf(n.f, " %lld %%", (long long)percent);
+		if (json_member_text(job, "text").n) {
+			fputs(", ", n.f);
+			print_safe(n.f, json_member_text(job, "text"));
+		}
+	}
+	print_line("Job", note_end(&n));
+	note_free(&n);
+}
+
+static void print_event(const struct request *r, struct json_object *old, struct json_object *params)
+{
+	if (r->json)
+		print_json(stdout, params);
+	else if (text_eq(json_member_text(params, "topic"), "job"))
+		print_job(json_member(params, "job"));
+	else if (json_member(params, "modem"))
+		print_changes(r, old, json_member(params, "modem"), json_member(params, "changed"));
+	fflush(stdout);
+}
+
+static bool is_reached(const struct request *r, struct json_object *modem)
+{
+	return r->until && text_eq(json_member_text(modem, "state"), r->until);
+}
+
+static enum end time_over(const struct request *r, struct json_object *modem)
+{
+	if (r->until)
+		complain("watch", "not %s within %u s; the modem is " TEXT_FMT "; see cellmuxctl status",
+			 r->until, r->timeout_s, TEXT_ARG(json_member_text(modem, "state")));
+	return END_TIME;
+}
+
+/* *modem, which is the caller's, is always the last one heard of. */
+static enum end follow(struct request *r, int64_t seq, struct json_object **modem)
+{
+	while (!is_reached(r, *modem)) {
+		struct json_object *params, *now;
+		enum end e = client_event(&r->client, CLIENT_NEVER, &params);
+
+		if (e == END_TIME)
+			return time_over(r, *modem);
+		if (e != END_OK)
+			return e;
+		if (member_count(params, "seq") > seq) {
+			now = json_member(params, "modem");
+			print_event(r, *modem, params);
+			if (now) {
+				json_object_put(*modem);
+				*modem = json_object_get(now);
+			}
+		}
+		json_object_put(params);
+	}
+	return END_OK;
+}
+
+static enum end subscribe(struct request *r)
+{
+	struct json_object *params = json_object_new_object(), *topics = json_object_new_array();
+	struct json_object *result;
+	enum end e;
+
+	json_object_array_add(topics, json_object_new_string("modem"));
+	json_object_array_add(topics, json_object_new_string("job"));
+	json_object_object_add(params, "topics", topics);
+	e = client_call(&r->client, "subscribe", params, CLIENT_PATIENCE_MS, &result);
+	if (e == END_OK)
+		json_object_put(result);
+	return e;
+}
+
+enum end run_watch(struct request *r)
+{
+	struct json_object *status, *modem;
+	int64_t seq;
+	enum end e;
+
+	if (r->timeout_s)
+		r->client.limit_ms = client_in_ms((uint64_t)r->timeout_s * 1000);
+	e = subscribe(r);
+	if (e == END_OK)
+		e = client_call(&r->client, "status", NULL, CLIENT_PATIENCE_MS, &status);
+	if (e != END_OK)
+		return e;
+	seq = member_count(status, "seq");
+	modem = json_object_get(json_member(status, "modem"));
+	if (r->json)
+		print_json(stdout, status);
+	else
+		print_changes(r, NULL, modem, NULL);
+	fflush(stdout);
+	json_object_put(status);
+	e = follow(r, seq, &modem);
+	json_object_put(modem);
+	return e;
+}
