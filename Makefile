@@ -39,8 +39,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 
 # libev and, before 3.x, mbedTLS come without a pkg-config file on Debian.
 LIBS_core   := $(shell $(PKG_CONFIG) --libs inih json-c) -lev
-LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport)
-LIBS_sim    := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
+LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport) \
+	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares))
+LIBS_sim    := $(shell $(PKG_CONFIG) --libs libssl libcrypto 2>/dev/null)
 LIBS_test   := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null)
 CFLAGS_pkg  := $(shell $(PKG_CONFIG) --cflags inih json-c libserialport)
 
@@ -65,17 +66,21 @@ src = $(sort $(wildcard $(1)))
 CORE_SRC    := $(call src,daemon/core/*.c daemon/codec/*.c)
 CTL_SRC     := $(call src,daemon/cellmuxctl*.c)
 MAIN_SRC    := $(filter-out $(CTL_SRC),$(call src,daemon/*.c))
-LAYER_SRC   := $(call src,atcmd/*.c atcmd/families/*.c daemon/modem/*.c daemon/ctl/*.c)
+LAYER_SRC   := $(call src,atcmd/*.c atcmd/families/*.c daemon/modem/*.c daemon/ctl/*.c \
+	daemon/euicc/*.c daemon/net/*.c daemon/esipa/*.c daemon/ipa/*.c)
 MODULE_SRC  := $(call src,tests/sim/module/*.c)
 EUICC_SRC   := $(call src,tests/sim/euicc/*.c)
+EIM_SRC     := $(call src,tests/sim/eim/*.c)
 SUPPORT_SRC := $(call src,tests/support/*.c)
 
 # A simulator's main() is in main.c; the rest is a library that tests may link.
 MODULE_LIB_SRC := $(filter-out %/main.c,$(MODULE_SRC))
 EUICC_LIB_SRC  := $(filter-out %/main.c,$(EUICC_SRC))
+EIM_LIB_SRC    := $(filter-out %/main.c,$(EIM_SRC))
 
 PROGRAMS := $(if $(MAIN_SRC),cellmuxd) $(if $(CTL_SRC),cellmuxctl) \
-	$(if $(filter %/main.c,$(MODULE_SRC)),sim-module) $(if $(filter %/main.c,$(EUICC_SRC)),sim-euicc)
+	$(if $(filter %/main.c,$(MODULE_SRC)),sim-module) $(if $(filter %/main.c,$(EUICC_SRC)),sim-euicc) \
+	$(if $(filter %/main.c,$(EIM_SRC)),sim-eim)
 BINS     := $(addprefix $(O)/,$(PROGRAMS))
 
 UNIT   := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(call src,tests/unit/test_*.c))
@@ -96,6 +101,7 @@ $(O)/libcore.a: $(call obj,$(CORE_SRC))
 $(O)/libcellmux.a: $(call obj,$(LAYER_SRC))
 $(O)/libsim-module.a: $(call obj,$(MODULE_LIB_SRC))
 $(O)/libsim-euicc.a: $(call obj,$(EUICC_LIB_SRC))
+$(O)/libsim-eim.a: $(call obj,$(EIM_LIB_SRC))
 $(O)/libsupport.a: $(call obj,$(SUPPORT_SRC))
 
 $(O)/%.a:
@@ -112,13 +118,18 @@ $(O)/cellmuxctl: $(call obj,$(CTL_SRC)) $(O)/libcore.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_core)
 
-SIM_LIBS := $(if $(MODULE_SRC),$(O)/libsim-module.a) $(if $(EUICC_SRC),$(O)/libsim-euicc.a)
+SIM_LIBS := $(if $(MODULE_SRC),$(O)/libsim-module.a) $(if $(EUICC_SRC),$(O)/libsim-euicc.a) \
+	$(if $(EIM_SRC),$(O)/libsim-eim.a)
 
 $(O)/sim-module: $(O)/obj/tests/sim/module/main.o $(SIM_LIBS) $(O)/libcore.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
 
 $(O)/sim-euicc: $(O)/obj/tests/sim/euicc/main.o $(O)/libsim-euicc.a $(O)/libcore.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
+
+$(O)/sim-eim: $(O)/obj/tests/sim/eim/main.o $(O)/libsim-eim.a $(O)/libcore.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
 
