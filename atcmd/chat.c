@@ -37,12 +37,17 @@ static void pump_soon(struct at_chat *c)
 	ev_task_start(&c->pump);
 }
 
+const char *at_chat_line_end(const struct at_chat *c)
+{
+	return c->crlf ? "\r\n" : "\r";
+}
+
 /* --- commands ------------------------------------------------------------------------------ */
 
 static void send(struct at_chat *c, struct at_cmd *cmd)
 {
 	char line[AT_LINE_MAX];
-	int n = snprintf(line, sizeof(line), "%s\r", cmd->text);
+	int n = snprintf(line, sizeof(line), "%s%s", cmd->text, at_chat_line_end(c));
 	int r = n < (int)sizeof(line) ? pipe_write(c->pipe, line, (size_t)n) : -EMSGSIZE;
 
 	c->now = cmd;
@@ -459,6 +464,7 @@ void at_chat_open(struct at_chat *c, struct pipe *pipe)
 	c->resync.name = c->name;
 	c->pipe = pipe;
 	c->is_lost = c->sync_failed = c->syncing = c->echo_off = false;
+	c->crlf = c->crlf_doubt = false;
 	c->fresh = true;
 	at_line_reset(&c->lexer);
 	c->urc_line[0] = '\0';

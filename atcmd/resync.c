@@ -3,9 +3,12 @@
  * been left by another program, the module may sit in a prompt or in data mode, or be gone.
  *
  *   silence    until nothing has come for a second: what comes now belongs to the past
- *   probe      AT, three times; "0" is an answer too (V0)
+ *   probe      AT, three times; "0" is an answer too (V0). The third one ends with CR LF: a few
+ *              modules (Nordic) wait for the LF, on others it is one octet too many
  *   rescue     only without an answer: ESC (prompt), +++ between silences (data mode), ATQ0
- *   settings   E0 Q0 V1, whatever they were
+ *   settle     only after that CR LF
+ *   settings   E0 Q0 V1, whatever they were; after a CR LF that helped first with CR alone, since
+ *              the module may just have been late
  *   marker     a question whose answer shows that it is the answer to this question: late OKs of
  *              the steps before have no such text and are not taken for it
  *
@@ -20,6 +23,7 @@
 #define SILENCE_MS 1000
 #define GUARD_MS 1100           /* V.250 S12: a second of silence around +++ */
 #define PROBE_MS 500
+#define SETTLE_MS 300
 #define SETTINGS_MS 2000
 #define MARKER_MS 3000
 
@@ -65,7 +69,7 @@ static int ask(struct at_chat *c, const char *text, bool every, unsigned patienc
 	c->lexer.prompts = false;
 	log_wire(c->name, '>', text, strlen(text));
 	pipe_write(c->pipe, text, strlen(text));
-	pipe_write(c->pipe, "\r", 1);
+	pipe_write(c->pipe, at_chat_line_end(c), strlen(at_chat_line_end(c)));
 	ev_alarm_start(&c->patience, patience_ms);
 	return 0;
 }
@@ -110,6 +114,20 @@ static int probe(struct proc *p)
 	return ask(chat_of(p), "AT", false, PROBE_MS);
 }
 
+#define PROBES 3
+
+static int first_probe(struct proc *p)
+{
+	struct at_chat *c = chat_of(p);
+
+	/* What it has taken so far of the lines before must not become the start of this one. */
+	if (p->attempt == PROBES && !c->crlf) {
+		pipe_write(c->pipe, "\r\n", 2);
+		c->crlf = c->crlf_doubt = true;
+	}
+	return probe(p);
+}
+
 static enum step_verdict after_probe(struct proc *p)
 {
 	struct at_chat *c = chat_of(p);
@@ -118,6 +136,7 @@ static enum step_verdict after_probe(struct proc *p)
 		c->rescued = true;
 		return STEP_NEXT;
 	}
+	c->crlf = c->crlf_doubt = false;
 	return c->no_rescue ? STEP_FAIL : STEP_NEXT;
 }
 
@@ -193,14 +212,33 @@ static int hang_up(struct proc *p)
 
 /* --- settings and marker --- */
 
+/*
+ * A module that waits for LF has now taken two lines, the leftovers before the LF being one, and
+ * answers both: none of that may be taken for the answer to what comes next.
+ */
+static int settle(struct proc *p)
+{
+	return chat_of(p)->crlf_doubt ? 0 : STEP_SKIP;
+}
+
 static int set_line(struct proc *p)
 {
-	return ask(chat_of(p), "ATE0Q0V1", false, SETTINGS_MS);
+	struct at_chat *c = chat_of(p);
+
+	c->crlf = c->crlf && !(c->crlf_doubt && p->attempt == 1);
+	if (c->crlf_doubt && p->attempt > 1) {
+		pipe_write(c->pipe, "\r\n", 2);
+		c->crlf = true;
+	}
+	return ask(c, "ATE0Q0V1", false, c->crlf_doubt ? PROBE_MS : SETTINGS_MS);
 }
 
 static enum step_verdict after_settings(struct proc *p)
 {
-	return answered(p) ? STEP_NEXT : STEP_FAIL;
+	if (!answered(p))
+		return STEP_FAIL;
+	chat_of(p)->crlf_doubt = false;
+	return STEP_NEXT;
 }
 
 static int ask_marker(struct proc *p)
@@ -237,7 +275,7 @@ static enum step_verdict check_marker(struct proc *p)
 
 const struct step at_resync_steps[] = {
 	{ "silence",      wait_silence_unless_fresh, was_silent, SILENCE_MS },
-	{ "probe",        probe,        after_probe,        0, 3 },
+	{ "probe",        first_probe,  after_probe,        0, PROBES },
 	{ "leave-prompt", leave_prompt, waited,             PROBE_MS },
 	{ "probe-prompt", probe_again,  after_leaving,      0 },
 	{ "guard",        guard,        waited,             GUARD_MS },
@@ -246,7 +284,8 @@ const struct step at_resync_steps[] = {
 	{ "unquiet",      unquiet,      waited,             PROBE_MS },
 	{ "probe-last",   probe_again,  last_chance,        0, 2 },
 	{ "hang-up",      hang_up,      waited,             0 },
-	{ "settings",     set_line,     after_settings,     0, 2 },
+	{ "settle",       settle,       waited,             SETTLE_MS },
+	{ "settings",     set_line,     after_settings,     0, 3 },
 	{ "marker",       ask_marker,   check_marker,       0, 4, SILENCE_MS },
 	{ 0 }
 };

@@ -2,7 +2,7 @@
 #include "atcmd/family.h"
 
 const struct at_family at_families_nordic[] = {
-	{ .maker = "Nordic", .name = "Nordic nRF91", .model = "nRF91", .quirks = QUIRK_LINE_CRLF,
+	{ .maker = "Nordic", .name = "Nordic nRF91", .model = "nRF91",
 	  .boot_ms = 4000, .reset = "AT#XRESET", .iccid = { "AT%XICCID" },
 	  .setup = { "AT%XSIM=1" }, .pin_left = "AT+CPINR=\"SIM PIN\"" },
 	{ .maker = "Nordic", .name = "Nordic nRF93M1", .model = "nRF93", .boot_ms = 8000,

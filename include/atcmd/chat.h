@@ -99,6 +99,8 @@ struct at_chat {
 	bool syncing, sync_failed;
 	bool fresh;                     /* nothing was asked yet since the pipe was opened */
 	bool echo_off;                  /* the module was told E0 */
+	bool crlf;                      /* it takes a line only with CR LF at its end (Nordic) */
+	bool crlf_doubt;                /* it answered one; not yet known whether it must be */
 	unsigned marker;                /* which question comes next */
 	bool marker_seen, rescued, escaped;
 	uint64_t heard_ms;              /* when the last octet came */
@@ -131,6 +133,7 @@ bool at_chat_in_step(const struct at_chat *c);
 bool at_chat_busy(const struct at_chat *c);
 
 /* resync.c only */
+const char *at_chat_line_end(const struct at_chat *c);
 extern const struct step at_resync_steps[];
 
 #endif

@@ -9,12 +9,10 @@
 #include "core/text.h"
 
 enum at_quirk {
-	/* Lines end with CR LF in both directions; a lone CR is not the end of a command. */
-	QUIRK_LINE_CRLF = 1 << 0,
 	/* A card change is announced by +QUSIM: 1 after +CPIN: READY. */
-	QUIRK_QUSIM = 1 << 1,
+	QUIRK_QUSIM = 1 << 0,
 	/* No unsolicited line tells that the card has changed. */
-	QUIRK_CARD_SILENT = 1 << 2,
+	QUIRK_CARD_SILENT = 1 << 1,
 };
 
 #define AT_FAMILY_ICCID_MAX 3

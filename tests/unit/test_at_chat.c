@@ -303,11 +303,53 @@ static void rescue_leaves_a_prompt(void **state)
 	(void)state;
 	at_chat_sync(&chat);
 	fake_ev_run(1500);
-	assert_string_equal(wire_take_all(&line), "AT\rAT\rAT\r\x1b");
+	assert_string_equal(wire_take_all(&line), "AT\rAT\r\r\nAT\r\n\x1b");
 	fake_ev_run(500);
 	assert_string_equal(wire_take_all(&line), "AT\r");
 	says("OK\\r\\n");
 	assert_string_equal(wire_take_all(&line), "ATE0Q0V1\r");
+}
+
+/* nRF91 with its default terminator: a lone CR is no end of a line. */
+static void a_module_that_wants_cr_lf_is_spoken_to_so(void **state)
+{
+	struct asked *a;
+
+	(void)state;
+	at_chat_sync(&chat);
+	fake_ev_run(1000);
+	assert_string_equal(wire_take_all(&line), "AT\rAT\r\r\nAT\r\n");
+	says("ERROR\\r\\nOK\\r\\n");    /* of all before the first LF, of the AT behind it */
+	fake_ev_run(300);
+	/* It may just have been late: CR alone is tried once more. */
+	assert_string_equal(wire_take_all(&line), "ATE0Q0V1\r");
+	fake_ev_run(500);
+	assert_string_equal(wire_take_all(&line), "\r\nATE0Q0V1\r\n");
+	says("OK\\r\\n");             /* of the one that lacked its LF */
+	assert_string_equal(wire_take_all(&line), "AT+CMEE?\r\n");
+	says("OK\\r\\n");
+	fake_ev_run(1100);
+	assert_string_equal(wire_take_all(&line), "AT+CGSN\r\n");
+	says("352656100367872\\r\\nOK\\r\\n");
+	assert_int_equal(synced, 1);
+	a = ask("AT+CSQ", true, 1000);
+	fake_ev_run(0);
+	assert_string_equal(wire_take_all(&line), "AT+CSQ\r\n");
+	says("+CSQ: 9,99\\r\\nOK\\r\\n");
+	assert_int_equal(a->done, 1);
+}
+
+static void a_module_that_was_only_late_is_spoken_to_with_cr(void **state)
+{
+	(void)state;
+	at_chat_sync(&chat);
+	fake_ev_run(1000);
+	wire_take_all(&line);
+	says("OK\\r\\nOK\\r\\nOK\\r\\n");
+	fake_ev_run(300);
+	assert_string_equal(wire_take_all(&line), "ATE0Q0V1\r");
+	says("OK\\r\\n");
+	assert_string_equal(wire_take_all(&line), "AT+CMEE?\r");
 }
 
 static void rescue_leaves_data_mode_and_hangs_up(void **state)
@@ -767,6 +809,8 @@ int main(void)
 		T(late_answers_are_dropped_before_the_next_command),
 		T(silence_is_told_once_and_holds_the_queue),
 		T(rescue_leaves_a_prompt),
+		T(a_module_that_wants_cr_lf_is_spoken_to_so),
+		T(a_module_that_was_only_late_is_spoken_to_with_cr),
 		T(rescue_leaves_data_mode_and_hangs_up),
 		T(rescue_ends_q1),
 		T(numeric_mode_is_an_answer_to_the_probe),
