@@ -6,6 +6,8 @@
 #ifndef ATCMD_FAMILY_H
 #define ATCMD_FAMILY_H
 
+#include <stdbool.h>
+
 #include "core/text.h"
 
 enum at_quirk {
@@ -29,6 +31,9 @@ struct at_family {
 	const char *setup[AT_FAMILY_SETUP_MAX];         /* at each start; refusals do not matter */
 	const char *pin_left;           /* tells the remaining PIN tries */
 	unsigned gap_ms;                /* pause the maker asks for between two commands */
+	bool card_by_csim;              /* +CCHO is missing or known not to work: +CSIM at once */
+	/* Takes the power off the card and gives it back, without losing the network's; in two steps. */
+	const char *card_off, *card_on;
 };
 
 /* The row for this module, in the order of the tables; the last one fits all. Never NULL. */
