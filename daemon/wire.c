@@ -56,6 +56,7 @@ static void fill_modem_options(struct app *app)
 	o->alive_s = s->alive_s;
 	o->gap_ms = s->gap_ms;
 	o->state_dir = s->state_dir;
+	o->run_dir = s->run_dir;
 	app->modem.changed = on_changed;
 	app->modem.refreshed = on_refreshed;
 }

@@ -12,7 +12,7 @@ const struct at_family at_families_quectel[] = {
 	  .quirks = QUIRK_QUSIM, .boot_ms = 15000,
 	  .setup = { "AT+QSIMDET=1,0", "AT+QSIMSTAT=1" } },
 	{ QUECTEL, .name = "Quectel EC200", .model = "EC200", .quirks = QUIRK_CARD_SILENT,
-	  .boot_ms = 15000 },
+	  .boot_ms = 15000, .card_by_csim = true },
 	{ QUECTEL, .name = "Quectel EC2x/EG2x/EG9x/EP06/EM0x", .model = "EC2|EG2|EG9|EP06|EM0",
 	  .quirks = QUIRK_QUSIM, .boot_ms = 20000, .setup = { "AT+QSIMSTAT=1" } },
 	{ QUECTEL, .name = "Quectel BG95/BG96/BG77", .model = "BG95|BG96|BG77|BG600",

@@ -2,9 +2,13 @@
 #include "atcmd/family.h"
 
 #define TELIT .maker = "Telit", .iccid = { "AT#CCID", "AT+CCID", "AT+ICCID" }, \
-	      .pin_left = "AT#PCT", .reset = "AT#REBOOT"
+	      .pin_left = "AT#PCT", .reset = "AT#REBOOT", \
+	      .card_off = "AT#SIMDET=0", .card_on = "AT#SIMDET=1"
 
-/* #QSS=1: the card's insertion and removal, one unsolicited line each. */
+/*
+ * #QSS=1: the card's insertion and removal, one unsolicited line each. #SIMDET plays them, whatever
+ * the detection pin says.
+ */
 const struct at_family at_families_telit[] = {
 	{ TELIT, .name = "Telit ME910/ME310", .model = "ME910|ME310", .boot_ms = 15000,
 	  .setup = { "AT#QSS=1" } },

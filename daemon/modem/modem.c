@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/file.h"
 #include "core/log.h"
 
 /* A port that is there but cannot be opened (permission, lock) is tried again this often. */
@@ -53,6 +54,7 @@ static void on_tell(struct ev_task *t)
 	unsigned what = m->changes;
 
 	m->changes = 0;
+	modem_follow_note(m);
 	m->changed(m, what);
 }
 
@@ -84,6 +86,7 @@ static void forget_everything(struct modem *m)
 	st->maker[0] = st->model[0] = st->revision[0] = st->imei[0] = '\0';
 	st->family = NULL;
 	m->family = at_family_generic();
+	card_at_lost(&m->card);
 	modem_forget_card(m);
 	modem_forget_network(m);
 	modem_mark(m, MODEM_CHANGED_IDENTITY);
@@ -351,6 +354,38 @@ static void on_look(struct ev_alarm *a)
 	modem_refresh(container_of(a, struct modem, look));
 }
 
+/*
+ * The channel that is open on the card, in a file that outlives us: after a crash it is still open
+ * in the module, which has only three. Lost with the run directory, as it is with the module's power
+ * in most gateways; what is left then is found by trying (atcmd/card_open.c).
+ */
+static void on_remember(struct card_at *c, const char *handle)
+{
+	struct modem *m = container_of(c, struct modem, card);
+	char path[300];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/card-channel", m->o.run_dir);
+	r = handle[0] ? file_save(path, handle, strlen(handle), 0600) : file_remove(path);
+	if (r < 0)
+		log_warning("modem", "%s: %s, ignoring", path, strerror(-r));
+}
+
+static void open_card(struct modem *m)
+{
+	char path[300], left[CARD_AT_HANDLE_MAX - 1];
+	size_t n;
+
+	m->card.chat = &m->chat;
+	card_at_init(&m->card);
+	if (!m->o.run_dir)
+		return;
+	m->card.remember = on_remember;
+	snprintf(path, sizeof(path), "%s/card-channel", m->o.run_dir);
+	if (file_load(path, left, sizeof(left), &n) == 0)
+		text_copy(text_from(left, n), m->card.left, sizeof(m->card.left));
+}
+
 int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 {
 	int r;
@@ -364,6 +399,7 @@ int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 	m->st.since_ms = ev_now_ms();
 	text_copy(text_of(m->o.device), m->st.device, sizeof(m->st.device));
 	forget_everything(m);
+	open_card(m);
 	modem_listen(m);
 	r = modem_attach(m, why);
 	if (r == 0) {
@@ -381,6 +417,8 @@ int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 void modem_close(struct modem *m)
 {
 	hotplug_stop(&m->hotplug);
+	modem_follow_stop(m);
+	card_at_drop(&m->card);
 	modem_detach(m);
 	modem_unlisten(m);
 	ev_alarm_stop(&m->timer);

@@ -110,6 +110,7 @@ void modem_restart(struct modem *m)
 
 	log_info("modem", "restarting it by %s", m->family->reset);
 	modem_stop_recipe(m);
+	card_at_lost(&m->card);
 	at_chat_close(&m->chat);
 	m->st.counters.resets++;
 	at_chat_open(&m->chat, m->pipe);

@@ -92,6 +92,7 @@ static void card_gone(struct modem *m, enum modem_sim sim)
 	if (m->st.state != MODEM_READY || m->st.sim != MODEM_SIM_READY)
 		return;
 	log_info("modem", "the card is %s", modem_sim_name(sim));
+	card_at_lost(&m->card);
 	modem_forget_card(m);
 	m->st.sim = sim;
 }
@@ -99,8 +100,10 @@ static void card_gone(struct modem *m, enum modem_sim sim)
 /* At its end of a reset a card is ready twice or three times (+CPIN, +QUSIM): once is enough. */
 static void card_ready(struct modem *m)
 {
-	if (m->st.state == MODEM_READY && m->st.sim != MODEM_SIM_READY)
+	if (m->st.state == MODEM_READY && m->st.sim != MODEM_SIM_READY) {
+		card_at_lost(&m->card);
 		modem_event(m, MODEM_EV_CARD);
+	}
 }
 
 static void on_cpin(struct modem *m, struct text line)
@@ -131,6 +134,7 @@ static void on_cpin(struct modem *m, struct text line)
 static void on_qusim(struct modem *m, struct text line)
 {
 	(void)line;
+	card_at_lost(&m->card);
 	if (m->st.state == MODEM_READY)
 		modem_event(m, MODEM_EV_CARD);
 }

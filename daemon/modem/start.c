@@ -162,6 +162,7 @@ static enum step_verdict keep_model(struct proc *p)
 		keep_text(m, m->st.model, sizeof(m->st.model));
 	m->family = at_family_find(text_of(m->st.maker), text_of(m->st.model));
 	m->st.family = m->family->name;
+	card_at_set_family(&m->card, m->family);
 	m->chat.gap_ms = m->o.gap_ms ? m->o.gap_ms : m->family->gap_ms;
 	return STEP_NEXT;
 }

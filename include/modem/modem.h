@@ -8,6 +8,7 @@
 #ifndef MODEM_MODEM_H
 #define MODEM_MODEM_H
 
+#include "atcmd/card_at.h"
 #include "atcmd/chat.h"
 #include "atcmd/family.h"
 #include "atcmd/serial.h"
@@ -24,7 +25,7 @@ struct modem_options {
 	bool radio_on;                  /* +CFUN=1 where the module starts with the radio off */
 	unsigned alive_s;               /* ask the module this often when it is quiet; 0 never */
 	unsigned gap_ms;                /* pause between commands; 0: what the family asks for */
-	const char *state_dir;
+	const char *state_dir, *run_dir;
 };
 
 enum modem_event {
@@ -50,6 +51,33 @@ enum modem_rung {
 	_MODEM_RUNG_MAX
 };
 
+struct modem;
+
+/* How a module is made to use the profile that was enabled on its card, mildest first. */
+enum modem_follow_rung {
+	MODEM_FOLLOW_REFRESH,           /* by itself */
+	MODEM_FOLLOW_CARD,              /* the card's power off and on */
+	MODEM_FOLLOW_RADIO,             /* +CFUN=0 and back */
+	MODEM_FOLLOW_RESET,
+	_MODEM_FOLLOW_MAX
+};
+
+struct modem_follow {
+	/* Ends modem_follow_start(). why NULL: the module reports the ICCID that was wanted. */
+	void (*followed)(struct modem *m, const struct cause *why);
+	char iccid[AT_ICCID_MAX];       /* "" no profile is enabled any more */
+	enum modem_follow_rung rung;    /* the one that is tried, or that has helped */
+	unsigned took_ms;               /* of the last one that has ended */
+	/* follow.c only */
+	char old[AT_ICCID_MAX];
+	struct proc proc;
+	struct at_cmd cmd;
+	struct ev_alarm poll;
+	bool waiting, stirred;
+	int fun;
+	uint64_t started_ms;
+};
+
 #define MODEM_ANSWER_MAX 1024
 #define MODEM_LISTENERS 16
 
@@ -62,6 +90,8 @@ struct modem {
 
 	struct modem_status st;
 	struct at_chat chat;
+	struct card_at card;            /* its channel is for who speaks to the card */
+	struct modem_follow follow;
 	const struct at_family *family;
 
 	/* the layer's own, from here */
@@ -116,6 +146,17 @@ int modem_reset(struct modem *m);
 /* Asks for signal and operator now. -EAGAIN: not ready. refreshed() follows, unless it gets lost. */
 int modem_refresh(struct modem *m);
 
+/*
+ * Another profile was enabled on the card: makes the module use it. followed() comes once, unless
+ * it is stopped or started anew. It survives restarts of the module.
+ */
+void modem_follow_start(struct modem *m, const char *iccid);
+void modem_follow_stop(struct modem *m);
+bool modem_is_following(const struct modem *m);
+const char *modem_follow_name(enum modem_follow_rung rung);
+/* Two ways of printing one ICCID: with or without its check digit. */
+bool modem_same_iccid(const char *a, const char *b);
+
 /* --- between the layer's own files -------------------------------------------------------------- */
 
 void modem_event(struct modem *m, enum modem_event event);
@@ -144,6 +185,9 @@ void modem_unlisten(struct modem *m);
 void modem_take_registration(struct modem *m, const struct at_reg *reg);
 void modem_forget_network(struct modem *m);
 void modem_forget_card(struct modem *m);
+
+/* follow.c: the state or the card has changed */
+void modem_follow_note(struct modem *m);
 
 /* recovery.c */
 void modem_hunt(struct modem *m);
