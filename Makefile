@@ -71,16 +71,18 @@ LAYER_SRC   := $(call src,atcmd/*.c atcmd/families/*.c daemon/modem/*.c daemon/c
 MODULE_SRC  := $(call src,tests/sim/module/*.c)
 EUICC_SRC   := $(call src,tests/sim/euicc/*.c)
 EIM_SRC     := $(call src,tests/sim/eim/*.c)
+SMDP_SRC    := $(call src,tests/sim/smdp/*.c)
 SUPPORT_SRC := $(call src,tests/support/*.c)
 
 # A simulator's main() is in main.c; the rest is a library that tests may link.
 MODULE_LIB_SRC := $(filter-out %/main.c,$(MODULE_SRC))
 EUICC_LIB_SRC  := $(filter-out %/main.c,$(EUICC_SRC))
 EIM_LIB_SRC    := $(filter-out %/main.c,$(EIM_SRC))
+SMDP_LIB_SRC   := $(filter-out %/main.c,$(SMDP_SRC))
 
 PROGRAMS := $(if $(MAIN_SRC),cellmuxd) $(if $(CTL_SRC),cellmuxctl) \
 	$(if $(filter %/main.c,$(MODULE_SRC)),sim-module) $(if $(filter %/main.c,$(EUICC_SRC)),sim-euicc) \
-	$(if $(filter %/main.c,$(EIM_SRC)),sim-eim)
+	$(if $(filter %/main.c,$(EIM_SRC)),sim-eim) $(if $(filter %/main.c,$(SMDP_SRC)),sim-smdp)
 BINS     := $(addprefix $(O)/,$(PROGRAMS))
 
 UNIT   := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(call src,tests/unit/test_*.c))
@@ -102,6 +104,7 @@ $(O)/libcellmux.a: $(call obj,$(LAYER_SRC))
 $(O)/libsim-module.a: $(call obj,$(MODULE_LIB_SRC))
 $(O)/libsim-euicc.a: $(call obj,$(EUICC_LIB_SRC))
 $(O)/libsim-eim.a: $(call obj,$(EIM_LIB_SRC))
+$(O)/libsim-smdp.a: $(call obj,$(SMDP_LIB_SRC))
 $(O)/libsupport.a: $(call obj,$(SUPPORT_SRC))
 
 $(O)/%.a:
@@ -119,7 +122,7 @@ $(O)/cellmuxctl: $(call obj,$(CTL_SRC)) $(O)/libcore.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_core)
 
 SIM_LIBS := $(if $(MODULE_SRC),$(O)/libsim-module.a) $(if $(EUICC_SRC),$(O)/libsim-euicc.a) \
-	$(if $(EIM_SRC),$(O)/libsim-eim.a)
+	$(if $(EIM_SRC),$(O)/libsim-eim.a) $(if $(SMDP_SRC),$(O)/libsim-smdp.a)
 
 $(O)/sim-module: $(O)/obj/tests/sim/module/main.o $(SIM_LIBS) $(O)/libcore.a
 	$(call say,LINK,$@)
@@ -130,6 +133,10 @@ $(O)/sim-euicc: $(O)/obj/tests/sim/euicc/main.o $(O)/libsim-euicc.a $(O)/libcore
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
 
 $(O)/sim-eim: $(O)/obj/tests/sim/eim/main.o $(O)/libsim-eim.a $(O)/libcore.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
+
+$(O)/sim-smdp: $(O)/obj/tests/sim/smdp/main.o $(O)/libsim-smdp.a $(O)/libcore.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
 
