@@ -13,6 +13,7 @@
 #include "sim/euicc/inner.h"
 #include "sim/euicc/iso.h"
 #include "sim/euicc/note.h"
+#include "sim/euicc/profile.h"
 
 /* T=0 offered, and by TB after TD for T=15 the eUICC bit: ETSI TS 102 221 6.3.3. */
 static const uint8_t atr[] = {
@@ -50,7 +51,7 @@ static void change_profile(struct ve *e, struct octets aid)
 	}
 }
 
-void ve_switch(struct ve *e, const struct ve_profile *to, bool refresh)
+void ve_switch(struct ve *e, struct octets aid, bool refresh)
 {
 	static const struct {
 		bool refresh, lock;
@@ -59,7 +60,6 @@ void ve_switch(struct ve *e, const struct ve_profile *to, bool refresh)
 		[VE_SWITCH_LOCK] = { false, true },
 		[VE_SWITCH_REFRESH_LOCK] = { true, true },
 	};
-	struct octets aid = to ? blob_octets(&to->field[VE_AID]) : octets_from(NULL, 0);
 
 	e->more_ms += e->times.switch_ms;
 	e->locked = habits[e->who->after_switch].lock;
@@ -234,6 +234,7 @@ static void forget(struct ve *e)
 	e->capabilities = 0;
 	e->locked = false;
 	e->more_ms = 0;
+	ve_switch_drop(e);
 	ve_session_clear(&e->session);
 	ve_bpp_abandon(e);
 	ve_channels_reset(e);
@@ -301,6 +302,7 @@ static void on_free(struct card *c)
 	forget(e);
 	ve_state_free(&e->state);
 	blob_clear(&e->fed_random);
+	blob_clear(&e->marked_aid);
 	free(e);
 }
 

@@ -11,8 +11,6 @@
 
 struct ve;
 
-#define VE_COUNTER_MAX 0x7fffffff
-
 enum ve_eim_code {
 	VE_EIM_OK = 0,
 	VE_EIM_NO_MEMORY = 1,

@@ -12,14 +12,23 @@
 static const struct es10_row *const tables[] = {
 	ve_info_rows,
 	ve_note_rows,
+	ve_profile_rows,
+	ve_local_rows,
+	ve_eim_rows,
 };
+
+static bool in_edition(const struct ve *e, const struct es10_row *r)
+{
+	if (e->who->es10c && r->first == VE_SGP22)
+		return true;
+	return e->state.version >= r->first && e->state.version <= r->last;
+}
 
 static const struct es10_row *find_row(const struct ve *e, uint32_t tag)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		for (const struct es10_row *r = tables[i]; r->tag; r++)
-			if (r->tag == tag && e->state.version >= r->first &&
-			    e->state.version <= r->last)
+			if (r->tag == tag && in_edition(e, r))
 				return r;
 	return NULL;
 }
@@ -40,6 +49,7 @@ uint16_t ve_es10_execute(struct ve *e, struct octets command, struct tlv_out *w)
 	log_debug("euicc", "%s", r->name);
 	if (!r->piece && command.n != head + n)
 		return SW_DATA;
+	ve_switch_drop(e);
 	if (r->crypto)
 		e->more_ms += e->times.crypto_ms;
 	return r->fn(e, command, w);

@@ -81,6 +81,10 @@ struct ve {
 	uint8_t capabilities;           /* tags seen in TERMINAL CAPABILITY: bit 0 is 80 */
 	bool pin_verified;
 
+	/* What this command will enable once its answer is made; see profile.h. */
+	bool marked;
+	struct blob marked_aid;
+
 	bool locked;                    /* ES10 waits for a reset */
 	unsigned busy_left;
 	unsigned failed_loads;
@@ -99,10 +103,10 @@ static inline struct ve *ve_of(struct card *c)
 /* Would a switch find the CAT busy? Counts the tries of cards that are busy at first. */
 bool ve_cat_busy(struct ve *e);
 /*
- * Enables the profile (NULL: none) now or, with REFRESH, at the coming reset, as the card's
+ * Enables the profile (no AID: none) now or, with REFRESH, at the coming reset, as the card's
  * habits say. The notifications follow the change itself.
  */
-void ve_switch(struct ve *e, const struct ve_profile *to, bool refresh);
+void ve_switch(struct ve *e, struct octets aid, bool refresh);
 
 /* crypto-grade random octets, or those that a test has fed. */
 void ve_random(struct ve *e, void *dst, size_t n);

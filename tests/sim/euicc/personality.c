@@ -23,7 +23,7 @@ static const struct ve_personality personalities[] = {
 	{ .name = "iot-gd-25", IOT, .channels = 8, .ecasd_gives_eid = true },
 	{ .name = "iot-thales-long-fci", IOT, .fci_a5 = LONG_A5, .fci_without_e0 = true },
 	{ .name = "iot-termcap-gate", IOT, .capability_tag = 0x84 },
-	{ .name = "iot-boot-revert", IOT, .boot_reverts = true },
+	{ .name = "iot-boot-revert", IOT, .boot_reverts = true, .es10c = true },
 	{ .name = "fci-not-readable", CONSUMER, .fci_fetch_sw = 0x6e00 },
 	{ .name = "ecp-enable-aid-only", CONSUMER, .enable_not_by = VE_BY_ICCID },
 	{ .name = "ecp-enable-refresh0-only", CONSUMER, .enable_only_quiet = true },
@@ -37,6 +37,7 @@ static const struct ve_personality personalities[] = {
 	{ .name = "mem-reset-partial", IOT, .reset_ignores = 0x06 },
 	{ .name = "sms-storage-zero", CONSUMER, .no_sms_storage = true },
 	{ .name = "mute-card", CONSUMER, .mute_after = 3 },
+	{ .name = "tags-strict", CONSUMER, .tags_strict = true },
 	/* The same rule book at a reader that fetches by itself, and with all channels. */
 	{ .name = "data-at-once", CONSUMER, .data_at_once = true },
 	{ .name = "many-channels", CONSUMER, .channels = 20 },

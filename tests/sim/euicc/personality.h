@@ -44,10 +44,12 @@ struct ve_personality {
 	uint16_t isdr_logical_sw;       /* SELECT of the ISD-R fails so on other channels */
 	uint8_t capability_tag;         /* ES10 is refused until TERMINAL CAPABILITY names this */
 	bool data_at_once;              /* data is in the answer where Le stands, not behind 61xx */
+	bool tags_strict;               /* an unknown tag in a tag list: incorrectInputValues */
 	unsigned enable_not_by;         /* VE_BY_*: undefinedError */
 	bool enable_only_quiet;         /* refreshFlag set: undefinedError */
 	enum ve_after_switch after_switch;
 	unsigned busy_first;            /* so many switches after power-up find the CAT busy */
+	bool es10c;                     /* an IoT card that knows the consumer's functions too */
 	bool boot_reverts;              /* power-up enables the preloaded profile again */
 	bool bpp_breaks;                /* loading ends with 5/12 in the middle of the profile */
 	bool bpp_channel_bound;         /* a segment on another channel: 6985 */

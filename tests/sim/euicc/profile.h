@@ -1,8 +1,10 @@
 /*
  * What can be done with profiles, for ES10c functions and PSMOs alike: each function judges and,
- * if it may, does, and returns the result code. Changing the enabled profile goes through
- * ve_switch(): with a card that uses REFRESH the change itself waits for the reset, until then
- * ve_profile_current() tells what it will be.
+ * if it may, does, and returns the result code.
+ *
+ * Another profile is enabled in two steps: these functions only mark it, ve_switch_commit() does
+ * it when the answer is made and signed. With a card that uses REFRESH the change itself waits for
+ * the reset. ve_profile_current() is what will be enabled after all that.
  */
 #ifndef SIM_EUICC_PROFILE_H
 #define SIM_EUICC_PROFILE_H
@@ -41,18 +43,24 @@ enum {
 	VE_PPR2_NO_DELETE = 0x20,
 };
 
-/* The profile that is enabled, or will be after the reset that is waited for; NULL: none. */
+/* The profile that is enabled, or will be: marked, or waiting for the reset. NULL: none. */
 struct ve_profile *ve_profile_current(struct ve *e);
 bool ve_profile_ppr(const struct ve_profile *p, uint8_t ppr);
 /* BOOLEAN fields; absent is false. */
 bool ve_profile_flag(const struct ve_profile *p, enum ve_field f);
 
+/* NULL: none is to be enabled. */
+void ve_switch_mark(struct ve *e, const struct ve_profile *to);
+void ve_switch_drop(struct ve *e);
+/* Does what is marked; nothing is: nothing. Callers of PSMOs want a REFRESH. */
+void ve_switch_commit(struct ve *e, bool refresh);
+
 /*
  * Enabling disables the enabled one. None of these asks ve_cat_busy(): a caller does, once per
- * command. p may be NULL: VE_NOT_FOUND. refresh: PSMOs say true.
+ * command, before the first. p may be NULL: VE_NOT_FOUND.
  */
-enum ve_code ve_profile_enable(struct ve *e, struct ve_profile *p, bool refresh);
-enum ve_code ve_profile_disable(struct ve *e, struct ve_profile *p, bool refresh);
+enum ve_code ve_profile_enable(struct ve *e, struct ve_profile *p);
+enum ve_code ve_profile_disable(struct ve *e, struct ve_profile *p);
 /* p is gone afterwards. VE_ROLLBACK_NOT_AVAILABLE and VE_RETURN_FALLBACK_PROFILE on IoT cards. */
 enum ve_code ve_profile_delete(struct ve *e, struct ve_profile *p);
 
@@ -71,7 +79,7 @@ void ve_rollback_revoke(struct ve *e);
  */
 void ve_profiles_list(struct ve *e, struct octets request, bool in_package, struct tlv_out *w);
 
-/* ConfigureImmediate(Profile)Enabl(ing): the value of BF59 or A7. VE_OK or VE_COMMAND_ERROR. */
+/* ConfigureImmediate(Profile)Enabl(ing): the value of BF59 or A7. Without the flag: off. */
 enum ve_code ve_immediate_configure(struct ve *e, struct octets value);
 /* A profile was installed: what ImmediateEnable would be about. */
 void ve_immediate_downloaded(struct ve *e, const struct ve_profile *p);
@@ -83,6 +91,12 @@ enum ve_code ve_default_dp_set(struct ve *e, struct octets value);
 /* The rules of the RulesAuthorisationTable, without anything around them. */
 void ve_rat_put(struct ve *e, struct tlv_out *w);
 
-extern const struct es10_row ve_profile_rows[];        /* ends with tag 0 */
+/* Does the card's iotSpecificInfo say so? */
+bool ve_ecall_supported(const struct ve_state *s);
+bool ve_fallback_supported(const struct ve_state *s);
+
+/* ES10c and the local functions of SGP.32; they end with tag 0. */
+extern const struct es10_row ve_profile_rows[];
+extern const struct es10_row ve_local_rows[];
 
 #endif

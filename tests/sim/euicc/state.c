@@ -114,6 +114,7 @@ static const struct row state_rows[] = {
 	ROW_OCTETS(ve_state, loading_iccid),
 	ROW_OCTETS(ve_state, loading_ci),
 	ROW_NUMBER(ve_state, loading_command),
+	ROW_OCTETS(ve_state, test_return),
 };
 
 static uint32_t *number_at(void *base, size_t at)

@@ -197,6 +197,9 @@ struct ve_state {
 	struct blob loading_tid, loading_oid, loading_address, loading_iccid, loading_ci;
 	uint32_t loading_command;
 
+	/* A test profile was enabled over this one, which alone may be enabled after it. */
+	struct blob test_return;
+
 	/* Not in the file. */
 	char *path;
 	bool dirty;
