@@ -6,12 +6,10 @@
 #include <stdint.h>
 
 #include "codec/tlv.h"
+#include "sim/euicc/crypto.h"
 #include "sim/euicc/state.h"
 
-#define VE_SIGNATURE_LEN 64
-#define VE_KEY_ID_LEN 20
-
-/* SHA-1 over the public key of a certificate, as CIs are named. 0, or -EBADMSG. */
+/* The subject key identifier of a certificate, as CIs are named. 0, or -EBADMSG. */
 int ve_key_id(struct octets certificate, uint8_t ret[VE_KEY_ID_LEN]);
 /* The credential of that CI (a beginning of its identifier will do) that can sign; NULL: none. */
 const struct ve_credential *ve_credential_for(const struct ve_state *s, struct octets ci);
