@@ -5,6 +5,7 @@
 #ifndef SIM_EUICC_EUICC_H
 #define SIM_EUICC_EUICC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,34 @@ struct euicc_options {
 	const struct ve_times *times;   /* NULL: the personality's */
 };
 
+/*
+ * A profile that is on the card from the beginning, without a download. Views, empty ones get the
+ * usual: what the profile then has in its files and in GetProfilesInfo.
+ */
+struct euicc_profile {
+	struct text iccid;              /* 18 to 20 digits, the only one that must be there */
+	struct text imsi;               /* up to 15 digits; without it there is no EF.IMSI */
+	struct text name, provider, nickname;
+	struct text spn;                /* EF.SPN; empty: the provider */
+	struct text notify;             /* host to be told of everything that happens to it */
+	struct text pin;                /* PIN1, enabled, 4 to 8 digits */
+	struct text apn;                /* for GetConnectivityParameters */
+	struct text owner;              /* MCC and MNC, 5 or 6 digits */
+	struct text smdp_oid;           /* hexadecimal content octets of an OBJECT IDENTIFIER */
+	unsigned class;                 /* VE_CLASS_*; parsed ones are operational by default */
+	unsigned mnc_digits;            /* 2 or 3; 0: 2 */
+	unsigned ppr;                   /* 1: no disabling, 2: no deletion, 3: neither */
+	unsigned size;                  /* octets of memory; 0: 20000 */
+	bool enabled;
+	bool fallback_allowed, fallback, ecall;
+};
+
+/* "iccid=…,imsi=…,name=…,class=test,enabled": views into spec. Separators: comma or new line. */
+int euicc_profile_parse(struct text spec, struct euicc_profile *ret, char why[EUICC_WHY_MAX]);
+/* Puts it on the card; ve_state_save() is the caller's. -EEXIST, -ENOSPC, -EINVAL. */
+int euicc_profile_put(struct ve_state *s, const struct euicc_profile *p,
+		      char why[EUICC_WHY_MAX]);
+
 /* What is made by euicc_make(). */
 struct euicc_recipe {
 	const char *dir;                /* made if it is missing; must hold no card */
@@ -29,6 +58,8 @@ struct euicc_recipe {
 	enum ve_version version;        /* _VE_VERSION_MAX: the personality's */
 	/* Directories as scripts/make-test-pki leaves them, in order of preference, NULL at the end. */
 	const char *pki[VE_CREDENTIALS_MAX + 1];
+	const struct euicc_profile *profiles;
+	size_t n_profiles;
 };
 
 /* 0, or -errno and one line for people in why. The card is without power. */

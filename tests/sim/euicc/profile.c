@@ -1,5 +1,7 @@
 #include "sim/euicc/profile.h"
 
+#include <string.h>
+
 #include "core/util.h"
 #include "sim/euicc/inner.h"
 #include "sim/euicc/note.h"
@@ -14,6 +16,20 @@ bool ve_profile_ppr(const struct ve_profile *p, uint8_t ppr)
 	const struct blob *rules = &p->field[VE_PPR];
 
 	return rules->n >= 2 && rules->p[1] & ppr;
+}
+
+void ve_isdp_next(struct ve_state *s, uint8_t ret[VE_AID_LEN])
+{
+	static const uint8_t isdp[VE_AID_LEN] = {
+		0xa0, 0x00, 0x00, 0x05, 0x59, 0x10, 0x10, 0xff,
+		0xff, 0xff, 0xff, 0x89, 0x00, 0x00, 0x00, 0x00,
+	};
+
+	memcpy(ret, isdp, VE_AID_LEN);
+	ret[13] = s->next_isdp >> 8;
+	ret[14] = s->next_isdp;
+	s->next_isdp++;
+	s->dirty = true;
 }
 
 static struct octets aid_of(const struct ve_profile *p)

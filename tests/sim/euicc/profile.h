@@ -43,6 +43,10 @@ enum {
 	VE_PPR2_NO_DELETE = 0x20,
 };
 
+#define VE_AID_LEN 16
+/* The AID of the next ISD-P, used up by asking. */
+void ve_isdp_next(struct ve_state *s, uint8_t ret[VE_AID_LEN]);
+
 /* The profile that is enabled, or will be: marked, or waiting for the reset. NULL: none. */
 struct ve_profile *ve_profile_current(struct ve *e);
 bool ve_profile_ppr(const struct ve_profile *p, uint8_t ppr);

@@ -363,7 +363,7 @@ int ve_state_init(struct ve_state *s, const char *dir, struct text eid, enum ve_
 	s->memory = 300000;
 	s->next_seq = 1;
 	s->next_token = 1;
-	s->next_isdp = 0x10;
+	s->next_isdp = 0x11;
 	for (size_t i = 0; i < ARRAY_SIZE(info_defaults); i++)
 		if (version >= info_defaults[i].since)
 			set_hex(&s->info[info_defaults[i].field], info_defaults[i].hex);
