@@ -153,6 +153,10 @@ const char *talk(struct talk *t, const char *apdu)
 		hex_encode(t->answer, t->n, text, 2 * ES10_MAX + 1);
 		return text;
 	}
+	if (talk_sw(t) >> 8 == 0x6c) {
+		raw[n - 1] = talk_sw(t);
+		exchange(t, raw, n);
+	}
 	n = t->n >= 2 ? t->n - 2 : 0;
 	memcpy(data, t->answer, n);
 	n = fetch(t, raw[0] & 0x40 ? 4 + (raw[0] & 15) : raw[0] & 3, data, n);

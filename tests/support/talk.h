@@ -19,7 +19,7 @@ struct talk {
 	struct card *card;
 	struct card_user user;
 	unsigned channel;               /* where talk_es10() speaks */
-	bool fetch;                     /* talk() follows 61xx as a reader does */
+	bool fetch;                     /* talk() follows 61xx and 6Cxx as a reader does */
 
 	/* What the card said last. */
 	bool done;

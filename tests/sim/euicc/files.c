@@ -16,6 +16,7 @@ struct ve_file {
 
 #define DIR_RECORD 38
 #define ARR_RECORD 32
+#define ARR_RECORDS 6
 #define SMS_RECORD 176
 
 /* What a card without an enabled profile shows, seen on cards of two makers. */
@@ -77,7 +78,7 @@ static size_t make_dir(struct ve *e, const struct ve_profile *p, uint8_t *dst)
 	return DIR_RECORD;
 }
 
-/* Two access rules: reading for everybody, and reading with PIN1. */
+/* Access rules: reading for everybody, with PIN1 in record 2. Directories name the last one. */
 static size_t make_arr(struct ve *e, const struct ve_profile *p, uint8_t *dst)
 {
 	static const uint8_t always[] = { 0x80, 0x01, 0x01, 0x90, 0x00 };
@@ -87,10 +88,11 @@ static size_t make_arr(struct ve *e, const struct ve_profile *p, uint8_t *dst)
 
 	(void)e;
 	(void)p;
-	memset(dst, 0xff, 2 * ARR_RECORD);
-	memcpy(dst, always, sizeof(always));
+	memset(dst, 0xff, ARR_RECORDS * ARR_RECORD);
+	for (unsigned i = 0; i < ARR_RECORDS; i++)
+		memcpy(dst + i * ARR_RECORD, always, sizeof(always));
 	memcpy(dst + ARR_RECORD, pin, sizeof(pin));
-	return 2 * ARR_RECORD;
+	return ARR_RECORDS * ARR_RECORD;
 }
 
 static size_t make_languages(struct ve *e, const struct ve_profile *p, uint8_t *dst)
@@ -218,9 +220,9 @@ static void put_u8(struct tlv_out *w, uint32_t tag, uint8_t v)
 }
 
 /* Life cycle: operational, activated; and the rule in EF.ARR that holds. */
-static void put_security(struct tlv_out *w, uint16_t df, bool pin)
+static void put_security(struct tlv_out *w, uint16_t df, uint8_t record)
 {
-	const uint8_t rule[] = { df == VE_MF ? 0x2f : 0x6f, 0x06, pin ? 2 : 1 };
+	const uint8_t rule[] = { df == VE_MF ? 0x2f : 0x6f, 0x06, record };
 
 	put_u8(w, 0x8a, 0x05);
 	tlv_put(w, 0x8b, rule, sizeof(rule));
@@ -241,29 +243,50 @@ void ve_file_fcp(struct ve *e, const struct ve_file *f, struct tlv_out *w)
 		tlv_put(w, 0x82, transparent, sizeof(transparent));
 	}
 	put_u16(w, 0x83, f->id);
-	put_security(w, f->df, f->pin);
+	put_security(w, f->df, f->pin ? 2 : 1);
 	put_u16(w, 0x80, n);
 	if (f->sfi)
 		put_u8(w, 0x88, f->sfi << 3);
 	tlv_close(w, m);
 }
 
+/* UICC characteristics (clock may not stop), free memory, commands: TS 102 221 11.1.1.4.6. */
+static void put_proprietary(struct ve *e, struct tlv_out *w)
+{
+	uint32_t free = ve_memory_free(&e->state);
+	const uint8_t raw[] = { free >> 24, free >> 16, free >> 8, free };
+	struct tlv_mark m = tlv_begin(w, 0xa5);
+
+	put_u8(w, 0x80, 0x71);
+	tlv_put(w, 0x83, raw, sizeof(raw));
+	put_u8(w, 0x87, 0x01);
+	tlv_close(w, m);
+}
+
+/* PIN1 and, always enabled, an administrative key: TS 102 221 9.5.1. */
+static void put_pins(struct ve *e, struct tlv_out *w)
+{
+	const struct ve_profile *p = ve_profile_enabled(&e->state);
+	struct tlv_mark m = tlv_begin(w, 0xc6);
+
+	put_u8(w, 0x90, p && p->pin_enabled ? 0xc0 : 0x40);
+	put_u8(w, 0x83, 0x01);
+	put_u8(w, 0x83, 0x0a);
+	tlv_close(w, m);
+}
+
 void ve_directory_fcp(struct ve *e, uint16_t df, struct tlv_out *w)
 {
 	static const uint8_t directory[] = { 0x78, 0x21 };
-	const struct ve_profile *p = ve_profile_enabled(&e->state);
 	struct tlv_mark m = tlv_begin(w, 0x62);
-	struct tlv_mark pins;
 
 	tlv_put(w, 0x82, directory, sizeof(directory));
 	if (df == VE_ADF)
 		tlv_put_octets(w, 0x84, ve_usim_aid(e));
 	else
 		put_u16(w, 0x83, df);
-	put_security(w, df, false);
-	pins = tlv_begin(w, 0xc6);
-	put_u8(w, 0x90, p && p->pin_enabled ? 0x80 : 0x00);
-	put_u8(w, 0x83, 0x01);
-	tlv_close(w, pins);
+	put_proprietary(e, w);
+	put_security(w, df, ARR_RECORDS);
+	put_pins(e, w);
 	tlv_close(w, m);
 }

@@ -186,17 +186,21 @@ static uint16_t get_certs(struct ve *e, struct octets in, struct tlv_out *w)
 	return SW_OK;
 }
 
-/* ES10b.IpaeActivation, SGP.32 3.8.4: there is no IPAe in this card. */
+/* ES10b.IpaeActivation, SGP.32 3.8.4: shows as ipaMode; there is no way back for a device. */
 static uint16_t activate_ipae(struct ve *e, struct octets in, struct tlv_out *w)
 {
+	static const uint8_t ipae = 1;
 	struct tlv_doc doc;
 	struct tlv body = ve_es10_open(&doc, in);
+	struct octets option = tlv_take(&body, 0x80);
 
-	(void)e;
-	tlv_take(&body, 0x80);
-	if (doc.fault)
+	if (doc.fault || !option.n)
 		return SW_DATA;
-	ve_es10_code(w, 0xbf42, 1);
+	if (e->who->ipae && option.n >= 2 && option.p[1] & 0x80) {
+		blob_set(&e->state.info[VE_INFO_IPA_MODE], &ipae, 1);
+		e->state.dirty = true;
+	}
+	ve_es10_code(w, 0xbf42, e->who->ipae ? 0 : 1);
 	return SW_OK;
 }
 

@@ -71,13 +71,17 @@ static void put_hex(struct tlv_out *w, uint32_t tag, const char *hex)
 		tlv_put(w, tag, raw, n);
 }
 
-/* SGP.32: bit 0 ipaeSupported (this card has none), bit 1 enabledProfile. */
+/* euiccConfiguration, SGP.32: bit 0 ipaeSupported, bit 1 enabledProfile. */
 static void put_euicc_configuration(struct ve *e, struct tlv_out *w)
 {
-	const uint8_t bits[] = { 0x06, ve_profile_enabled(&e->state) ? 0x40 : 0x00 };
+	bool enabled = ve_profile_enabled(&e->state);
+	const uint8_t bits[] = {
+		enabled ? 6 : e->who->ipae ? 7 : 0,
+		(e->who->ipae ? 0x80 : 0) | (enabled ? 0x40 : 0),
+	};
 	struct tlv_mark m = tlv_begin(w, 0xe1);
 
-	tlv_put(w, 0x80, bits, sizeof(bits));
+	tlv_put(w, 0x80, bits, bits[1] ? 2 : 1);
 	tlv_close(w, m);
 }
 

@@ -39,6 +39,7 @@ struct ve_personality {
 	const char *isdr_aid;           /* hexadecimal; NULL: GSMA's */
 	const char *fci_a5;             /* the value of A5 in its FCI; NULL: 9F6501FF */
 	bool fci_without_e0;            /* the template with the SGP.22 version */
+	bool ipae;                      /* there is an IPAe that may be activated */
 	uint16_t fci_fetch_sw;          /* GET RESPONSE after SELECT of the ISD-R fails so */
 	unsigned channels;              /* the basic one included; 0: 4 */
 	uint16_t isdr_logical_sw;       /* SELECT of the ISD-R fails so on other channels */
