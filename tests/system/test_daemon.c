@@ -87,7 +87,7 @@ static void wrong_configurations_are_named_by_file_line_and_key(void **state)
 		{ "baud = 9600\n", "c.conf:1:" },
 		{ "[modem\n", "c.conf:1:" },
 		{ "[modem]\nhunt = maybe\n", "c.conf:2: [modem] hunt" },
-		{ "[daemon]\nlog_level = loud\n", "error, warning, info, debug, trace" },
+		{ "[daemon]\nlog_level = loud\n", "error, warning, info, debug or trace" },
 	};
 	const char *conf = rig_path(&rig, "c.conf");
 
