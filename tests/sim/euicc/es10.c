@@ -7,6 +7,7 @@
 #include "sim/euicc/inner.h"
 #include "sim/euicc/note.h"
 #include "sim/euicc/profile.h"
+#include "sim/euicc/rsp.h"
 
 /* Each part of the card brings its rows; the first that fits tag and edition counts. */
 static const struct es10_row *const tables[] = {
@@ -15,6 +16,7 @@ static const struct es10_row *const tables[] = {
 	ve_profile_rows,
 	ve_local_rows,
 	ve_eim_rows,
+	ve_rsp_rows,
 };
 
 static bool in_edition(const struct ve *e, const struct es10_row *r)

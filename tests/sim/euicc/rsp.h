@@ -9,24 +9,33 @@
 #include <stdint.h>
 
 #include "sim/euicc/blob.h"
+#include "sim/euicc/crypto.h"
 #include "sim/euicc/es10.h"
 
 struct ve;
 
+#define VE_CHALLENGE_LEN 16
+#define VE_TID_MAX 16
+
 struct ve_session {
-	bool has_challenge;
+	bool has_challenge;             /* handed out, not used up */
 	bool authenticated;
 	bool prepared;
-	uint8_t challenge[16];
+	uint8_t challenge[VE_CHALLENGE_LEN];
 	struct blob tid;
 	struct blob address;            /* serverAddress */
 	struct blob oid;                /* of CERT.DPauth */
-	struct blob ci;                 /* the CI key identifier that was chosen */
+	struct blob ci;                 /* key identifier of the CI whose key the card answers with */
 	struct blob dp_ci;              /* the one behind CERT.DPauth */
 	struct blob signature1;         /* euiccSignature1, 5F37 whole */
-	struct blob dp_pb;              /* CERT.DPpb */
+	enum ve_curve curve;            /* of the card's key, and so of the one-time keys */
+	/* CERT.DPpb, from PrepareDownload on. */
+	enum ve_curve dp_curve;
+	struct blob dp_point;
 };
 
 void ve_session_clear(struct ve_session *s);
+
+extern const struct es10_row ve_rsp_rows[];        /* ends with tag 0 */
 
 #endif
