@@ -359,6 +359,62 @@ static void a_certificate_with_any_octet_changed_is_refused(void **state)
 	free(copy);
 }
 
+static struct ve_cert made(const char *dir, const char *name)
+{
+	struct ve_cert c;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.der", dir, name);
+	assert_int_equal(ve_cert_read(hexjson_file(path), &c), 0);
+	return c;
+}
+
+static void what_the_script_makes_is_good(void **state)
+{
+	static const struct {
+		const char *name;
+		enum ve_role role;
+	} rows[] = {
+		{ "dpauth", VE_ROLE_DP_AUTH }, { "dppb", VE_ROLE_DP_PB }, { "dptls", VE_ROLE_DP_TLS },
+		{ "dsauth", VE_ROLE_DS_AUTH }, { "dstls", VE_ROLE_DS_TLS },
+	};
+	static const char *const curves[_VE_CURVE_MAX] = {
+		[VE_CURVE_P256] = "nist", [VE_CURVE_BP256] = "brp",
+	};
+
+	(void)state;
+	for (enum ve_curve k = 0; k < _VE_CURVE_MAX; k++) {
+		char dir[] = "/tmp/pki-XXXXXX", command[256], second[96];
+		struct ve_cert ci, eum, euicc, other, c;
+
+		assert_non_null(mkdtemp(dir));
+		snprintf(command, sizeof(command),
+			 "scripts/make-test-pki %s %s 89049032123451234512345678901235"
+			 " 89049032000000000000000000000163", dir, curves[k]);
+		assert_int_equal(system(command), 0);
+		snprintf(second, sizeof(second), "%s/89049032000000000000000000000163", dir);
+		ci = made(dir, "ci");
+		eum = made(dir, "eum");
+		euicc = made(dir, "euicc");
+		other = made(second, "euicc");
+		assert_int_equal(ci.curve, k);
+		assert_int_equal(ve_cert_check(&ci, &ci, VE_ROLE_CI, NOW), VE_CERT_OK);
+		assert_int_equal(ve_cert_check_card(&euicc, &eum, &ci, NOW), VE_CERT_OK);
+		assert_int_equal(ve_cert_check_card(&other, &eum, &ci, NOW), VE_CERT_OK);
+		same(other.serial, octets_from("89049032000000000000000000000163", 32));
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			c = made(dir, rows[i].name);
+			assert_int_equal(ve_cert_check(&c, &ci, rows[i].role, NOW), VE_CERT_OK);
+		}
+		snprintf(command, sizeof(command), "rm -r %s", dir);
+		assert_int_equal(system(command), 0);
+	}
+	/* An EID that is not the EUM's is refused before anything is made. */
+	assert_int_not_equal(system("scripts/make-test-pki /tmp/none nist"
+				    " 89049032123451234512345678901235"
+				    " 89049033000000000000000000000185 2>/dev/null"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +430,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_clock_that_was_never_set_expires_nothing, forget),
 		cmocka_unit_test_teardown(a_card_belongs_to_its_eum, forget),
 		cmocka_unit_test_teardown(a_certificate_with_any_octet_changed_is_refused, forget),
+		cmocka_unit_test_teardown(what_the_script_makes_is_good, forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
