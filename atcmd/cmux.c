@@ -541,12 +541,15 @@ static void clear(struct cmux *m)
 	ev_alarm_stop(&m->check);
 }
 
-/* Not what a module in AT mode can send by echoing us. */
+/*
+ * Not what a module in AT mode can send by echoing us. Some have our C/R in their data frames; of
+ * those only the answers to Test and NSC count, which nobody gives to an echo.
+ */
 static bool is_its_own(const struct cmux_frame *f)
 {
-	if (is_response(f->type) || !f->cr)
-		return true;
-	return f->dlci == 0 && f->info.n && !(f->info.s[0] & 0x02);
+	uint8_t type = f->dlci == 0 && f->info.n ? (uint8_t)f->info.s[0] : 0;
+
+	return is_response(f->type) || !f->cr || type == 0x21 || type == 0x11;
 }
 
 static void on_noise(struct cmux_reader *r, struct text octets)
