@@ -240,6 +240,43 @@ static void forget(struct ve *e)
 	ve_channels_reset(e);
 }
 
+/* A start with power or after a reset: what waited for it happens now. */
+static void begin(struct ve *e, bool cold)
+{
+	finish_switch(e);
+	ve_bpp_interrupted(e);
+	if (cold) {
+		e->busy_left = e->who->busy_first;
+		revert_profile(e);
+	}
+	if (keep_state(e, SW_OK) != SW_OK)
+		e->mute = true;
+}
+
+void ve_fault_strike(struct ve *e, const struct ve_fault *f)
+{
+	switch (f->kind) {
+	case VE_FAULT_DELAY:
+		e->more_ms += f->value;
+		break;
+	case VE_FAULT_MUTE:
+		e->hushed = true;
+		break;
+	case VE_FAULT_SILENT:
+		e->silent = true;
+		break;
+	case VE_FAULT_RESET:
+		e->reset_after = true;
+		break;
+	case VE_FAULT_SW:
+	case VE_FAULT_GARBAGE:
+	case VE_FAULT_CUT:
+	case VE_FAULT_EMPTY:
+	case _VE_FAULT_MAX:
+		break;
+	}
+}
+
 static void on_starting(struct ev_task *t)
 {
 	struct ve *e = container_of(t, struct ve, starting);
@@ -262,14 +299,8 @@ static void on_reset(struct card *c)
 
 	forget(e);
 	e->powered = true;
-	finish_switch(e);
-	ve_bpp_interrupted(e);
-	if (cold) {
-		e->busy_left = e->who->busy_first;
-		revert_profile(e);
-	}
-	if (keep_state(e, SW_OK) != SW_OK)
-		e->mute = true;
+	e->hushed = false;
+	begin(e, cold);
 	ev_task_start(&e->starting);
 }
 
@@ -283,6 +314,32 @@ static void on_power_off(struct card *c)
 	e->failed_loads = 0;
 }
 
+static void execute_with_faults(struct ve *e, const uint8_t *apdu, size_t n)
+{
+	const struct ve_fault *f = ve_fault_at(&e->faults, 0);
+	struct tlv_out w = { e->answer, sizeof(e->answer) };
+	uint16_t sw;
+
+	if (f)
+		ve_fault_strike(e, f);
+	if (!f || f->after || f->kind != VE_FAULT_SW)
+		execute(e, apdu, n);
+	else
+		answer(e, NULL, 0, f->value);
+	if (f) {
+		w.len = e->answer_n - 2;
+		sw = ve_fault_answer(f, e->answer[w.len] << 8 | e->answer[w.len + 1], &w);
+		e->answer[w.len] = sw >> 8;
+		e->answer[w.len + 1] = sw;
+		e->answer_n = w.len + 2;
+	}
+	if (e->reset_after) {
+		e->reset_after = false;
+		forget(e);
+		begin(e, false);
+	}
+}
+
 static void on_transmit(struct card *c, const uint8_t *apdu, size_t n)
 {
 	struct ve *e = ve_of(c);
@@ -290,9 +347,13 @@ static void on_transmit(struct card *c, const uint8_t *apdu, size_t n)
 	log_wire("card", '>', apdu, n);
 	e->answer_n = 0;
 	e->more_ms = 0;
-	if (e->powered && !e->mute)
-		execute(e, apdu, n);
-	ev_alarm_start(&e->thinking, e->times.apdu_ms + e->more_ms);
+	e->silent = false;
+	if (e->powered && !e->mute && !e->hushed)
+		execute_with_faults(e, apdu, n);
+	if (e->mute || e->hushed)
+		e->answer_n = 0;
+	if (!e->silent)
+		ev_alarm_start(&e->thinking, e->times.apdu_ms + e->more_ms);
 }
 
 static void on_free(struct card *c)
@@ -344,6 +405,13 @@ int euicc_card_open(const struct euicc_options *o, struct card **ret, char why[E
 		r = refuse(-EINVAL, why, "no personality \"" TEXT_FMT "\"", TEXT_ARG(name));
 		goto out;
 	}
+	for (const char *const *f = o->faults; f && *f; f++) {
+		r = ve_fault_add(&e->faults, text_of(*f));
+		if (r) {
+			refuse(r, why, "fault \"%s\" is not understood", *f);
+			goto out;
+		}
+	}
 	e->times = o->times ? *o->times : e->who->times;
 	e->card.ops = &card_ops;
 	e->starting.run = on_starting;
@@ -372,6 +440,26 @@ void ve_random(struct ve *e, void *dst, size_t n)
 struct ve_state *euicc_card_state(struct card *c)
 {
 	return &ve_of(c)->state;
+}
+
+int euicc_card_fault(struct card *c, const char *order)
+{
+	return ve_fault_add(&ve_of(c)->faults, text_of(order));
+}
+
+void euicc_card_faults_clear(struct card *c)
+{
+	ve_of(c)->faults.n = 0;
+}
+
+struct ve_times euicc_card_times(struct card *c)
+{
+	return ve_of(c)->times;
+}
+
+void euicc_card_set_times(struct card *c, const struct ve_times *times)
+{
+	ve_of(c)->times = *times;
 }
 
 void euicc_card_feed_random(struct card *c, const void *p, size_t n)

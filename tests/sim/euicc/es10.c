@@ -38,8 +38,10 @@ static const struct es10_row *find_row(const struct ve *e, uint32_t tag)
 uint16_t ve_es10_execute(struct ve *e, struct octets command, struct tlv_out *w)
 {
 	const struct es10_row *r;
+	const struct ve_fault *f;
 	uint32_t tag;
 	size_t head, n;
+	uint16_t sw;
 
 	if (tlv_head(command.p, command.n, &tag, &head, &n))
 		return SW_DATA;
@@ -54,7 +56,14 @@ uint16_t ve_es10_execute(struct ve *e, struct octets command, struct tlv_out *w)
 	ve_switch_drop(e);
 	if (r->crypto)
 		e->more_ms += e->times.crypto_ms;
-	return r->fn(e, command, w);
+	f = ve_fault_at(&e->faults, tag);
+	if (!f)
+		return r->fn(e, command, w);
+	ve_fault_strike(e, f);
+	if (f->kind == VE_FAULT_SW && !f->after)
+		return f->value;
+	sw = r->fn(e, command, w);
+	return ve_fault_answer(f, sw, w);
 }
 
 struct tlv ve_es10_open(struct tlv_doc *doc, struct octets in)

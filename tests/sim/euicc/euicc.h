@@ -20,6 +20,7 @@ struct euicc_options {
 	const char *dir;
 	const char *personality;        /* NULL: the one it was made with */
 	const struct ve_times *times;   /* NULL: the personality's */
+	const char *const *faults;      /* orders as in fault.h, NULL at the end; NULL: none */
 };
 
 /*
@@ -73,6 +74,11 @@ int euicc_make(const struct euicc_recipe *r, char why[EUICC_WHY_MAX]);
  * ve_state_save() is the caller's then.
  */
 struct ve_state *euicc_card_state(struct card *c);
+/* An order as in fault.h, "bf31:sw=6F00"; what was counted so far does not count. -EINVAL, -ENOSPC. */
+int euicc_card_fault(struct card *c, const char *order);
+void euicc_card_faults_clear(struct card *c);
+struct ve_times euicc_card_times(struct card *c);
+void euicc_card_set_times(struct card *c, const struct ve_times *times);
 /* These octets are used up before real random ones are drawn: challenges, one-time keys. */
 void euicc_card_feed_random(struct card *c, const void *p, size_t n);
 

@@ -13,6 +13,7 @@
 #include "sim/euicc/apdu.h"
 #include "sim/euicc/bpp.h"
 #include "sim/euicc/euicc.h"
+#include "sim/euicc/fault.h"
 #include "sim/euicc/rsp.h"
 
 #define VE_COMMAND_MAX 65536    /* of one ES10 command, all blocks together */
@@ -91,6 +92,12 @@ struct ve {
 	struct ve_session session;
 	struct ve_bpp bpp;
 	struct blob fed_random;
+
+	struct ve_faults faults;
+	/* What this command's faults leave to do when it is answered. */
+	bool silent;
+	bool reset_after;
+	bool hushed;                    /* mute until the next reset */
 };
 
 static inline struct ve *ve_of(struct card *c)
@@ -107,6 +114,9 @@ bool ve_cat_busy(struct ve *e);
  * habits say. The notifications follow the change itself.
  */
 void ve_switch(struct ve *e, struct octets aid, bool refresh);
+
+/* The faults that concern the card as a whole: delays, silence, resets. */
+void ve_fault_strike(struct ve *e, const struct ve_fault *f);
 
 /* crypto-grade random octets, or those that a test has fed. */
 void ve_random(struct ve *e, void *dst, size_t n);
