@@ -16,7 +16,8 @@ void modem_forget_network(struct modem *m)
 	struct modem_status *st = &m->st;
 
 	for (int i = 0; i < _AT_REG_MAX; i++)
-		st->reg[i] = (struct at_reg){ .kind = (enum at_reg_kind)i, .stat = -1, .act = -1 };
+		st->reg[i] = (struct at_reg){ .kind = (enum at_reg_kind)i, .n = -1, .stat = -1, .act = -1,
+					      .rac = -1, .cause_type = -1, .reject_cause = -1 };
 	st->domain = AT_REG_EPS;
 	st->registered = false;
 	st->operator_name[0] = st->plmn[0] = '\0';

@@ -11,12 +11,14 @@
 #include "sim/module/bench.h"
 #include "sim/module/control.h"
 #include "sim/module/plain_sim.h"
+#include "sim/module/tell.h"
 #include "version.h"
 
 enum { EXIT_CODE_OK, EXIT_CODE_FAILED, EXIT_CODE_USAGE };
 
 static const char usage[] =
 	"Usage: sim-module --pty PATH [OPTION]...\n"
+	"       sim-module tell SOCKET LINE...\n"
 	"A virtual cellular module on a pseudo terminal, for the host at PATH.\n"
 	"\n"
 	"  -p, --pty PATH          symbolic link to the port (without: its name is printed)\n"
@@ -319,8 +321,11 @@ int main(int argc, char **argv)
 		.latency_ms = -1, .apdu_ms = -1, .register_ms = -1, .level = LOG_LEVEL_WARNING,
 		.plain = { .iccid = "8988200000000000017", .imsi = "001010123456789", .mnc_digits = 2 },
 	};
-	int r = read_command_line(&s, argc, argv);
+	int r;
 
+	if (argc >= 4 && !strcmp(argv[1], "tell"))
+		return tell(argv[2], argv + 3, argc - 3);
+	r = read_command_line(&s, argc, argv);
 	if (r >= 0)
 		return r;
 	signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,181 @@
+/*
+ * What is on the card, kept true by events: read once when a card comes, and again after something
+ * was done that may have changed it. Nothing asks the card now and then.
+ *
+ * A card that does not know the ISD-R is an ordinary SIM: left in peace until another one comes. One
+ * that could not be asked is asked again, later and later: the module may be busy, or its own LPA.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "ipa/ipa.h"
+
+#define AGAIN_MIN_MS 2000
+#define AGAIN_MAX_MS 600000
+
+static void set_card(struct ipa *i, enum ipa_card card)
+{
+	if (i->card == card)
+		return;
+	i->card = card;
+	i->changed(i, IPA_CHANGED_CARD);
+}
+
+static void on_read(struct facts_reader *r, const struct cause *why)
+{
+	struct ipa *i = container_of(r, struct ipa, reader);
+
+	i->asked = IPA_ASKED_NOBODY;
+	proc_answer(&i->proc, why);
+}
+
+static int read_facts(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+
+	i->reading = i->want;
+	i->want = 0;
+	i->asked = IPA_ASKED_READER;
+	i->reader = (struct facts_reader){ .euicc = &i->euicc, .facts = &i->facts,
+					   .want = i->reading, .done = on_read };
+	facts_read(&i->reader);
+	return 0;
+}
+
+static unsigned changes(uint32_t facts)
+{
+	unsigned what = 0;
+
+	if (facts & (1u << FACT_EID | 1u << FACT_INFO | 1u << FACT_RAT | 1u << FACT_ADDRESSES))
+		what |= IPA_CHANGED_CARD;
+	if (facts & 1u << FACT_PROFILES)
+		what |= IPA_CHANGED_PROFILES;
+	if (facts & 1u << FACT_EIMS)
+		what |= IPA_CHANGED_EIMS;
+	if (facts & 1u << FACT_NOTIFICATIONS)
+		what |= IPA_CHANGED_NOTIFICATIONS;
+	return what;
+}
+
+static enum step_verdict keep_facts(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+
+	if (p->answer.kind != CAUSE_NONE)
+		return ipa_no_answer(p);
+	i->facts_seq++;
+	return STEP_NEXT;
+}
+
+static const struct step read_steps[] = {
+	{ "read-card", read_facts, keep_facts, 0 },
+	{ 0 }
+};
+
+static bool is_no_euicc(const struct cause *why)
+{
+	/* SELECT refused by the card's own word; a module's refusal may have other reasons. */
+	return why->kind == CAUSE_REFUSED && why->from && !strcmp(why->from, "card") &&
+	       (why->code == 0x6a82 || why->code == 0x6999 || why->code == 0x6a86);
+}
+
+static void try_again(struct ipa *i)
+{
+	unsigned ms = AGAIN_MIN_MS << MIN(i->tries, 10u);
+
+	i->tries++;
+	ev_alarm_start(&i->again, MIN(ms, (unsigned)AGAIN_MAX_MS));
+}
+
+static void tell_card(struct ipa *i)
+{
+	const struct euicc_facts *f = &i->facts;
+	char eid[LOG_ID_MAX];
+
+	log_info("ipa", "eUICC %s: %s, %zu profiles, %zu eIMs, %zu notifications",
+		 log_id(text_of(f->eid), eid), euicc_facts_is_iot(f) ? "SGP.32" : "SGP.22",
+		 f->n_profiles, f->n_eims, f->n_notifications);
+}
+
+static void on_read_ended(struct ipa_work *w, const struct cause *why)
+{
+	struct ipa *i = container_of(w, struct ipa, read_card);
+
+	if (i->card == IPA_CARD_ABSENT)
+		return;
+	if (!why) {
+		bool first = i->card != IPA_CARD_READY;
+
+		i->tries = 0;
+		if (first)
+			tell_card(i);
+		i->card = IPA_CARD_READY;
+		i->changed(i, changes(first ? FACTS_ALL : i->reading));
+		if (i->want)
+			ipa_submit(i, &i->read_card);
+		return;
+	}
+	i->want |= i->reading;
+	i->card_why = *why;
+	if (is_no_euicc(why)) {
+		i->want = 0;
+		set_card(i, IPA_CARD_NO_EUICC);
+		return;
+	}
+	/* Known facts stay: they were true, and will be read again as soon as the card can be asked. */
+	if (i->card != IPA_CARD_READY)
+		set_card(i, IPA_CARD_UNREACHABLE);
+	try_again(i);
+}
+
+static void on_again(struct ev_alarm *a)
+{
+	struct ipa *i = container_of(a, struct ipa, again);
+
+	if (i->card != IPA_CARD_ABSENT && i->want)
+		ipa_submit(i, &i->read_card);
+}
+
+void ipa_read_again(struct ipa *i, uint32_t facts)
+{
+	i->want |= facts;
+	if (i->card == IPA_CARD_READY || i->card == IPA_CARD_READING)
+		ipa_submit(i, &i->read_card);
+}
+
+void ipa_card_came(struct ipa *i)
+{
+	ev_alarm_stop(&i->again);
+	i->tries = 0;
+	i->want = FACTS_ALL;
+	/* After a reset it is mostly the same card: what is known of it is shown until it is read. */
+	if (i->card != IPA_CARD_READY)
+		set_card(i, IPA_CARD_READING);
+	ipa_submit(i, &i->read_card);
+}
+
+void ipa_card_went(struct ipa *i)
+{
+	ev_alarm_stop(&i->again);
+	if (i->card == IPA_CARD_ABSENT)
+		return;
+	/* A reading that waits is void; one that runs ends by the loss of its channel. */
+	if (i->now != &i->read_card)
+		ipa_withdraw(&i->read_card);
+	i->want = 0;
+	set_card(i, IPA_CARD_ABSENT);
+}
+
+void ipa_card_open(struct ipa *i)
+{
+	i->read_card.name = "read-card";
+	i->read_card.steps = read_steps;
+	i->read_card.ended = on_read_ended;
+	i->again.fired = on_again;
+}
+
+void ipa_card_close(struct ipa *i)
+{
+	ev_alarm_stop(&i->again);
+}

@@ -1,0 +1,275 @@
+/* The queue of work, and the one request in flight. */
+#include "ipa/ipa.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+
+static const char *const card_names[_IPA_CARD_MAX] = {
+	[IPA_CARD_ABSENT] = "absent", [IPA_CARD_READING] = "reading", [IPA_CARD_READY] = "ready",
+	[IPA_CARD_NO_EUICC] = "no-euicc", [IPA_CARD_UNREACHABLE] = "unreachable",
+};
+
+const char *ipa_card_name(enum ipa_card card)
+{
+	return card_names[card];
+}
+
+/* --- words ------------------------------------------------------------------------------------------ */
+
+void ipa_explain(struct ipa *i, const char *fmt, ...)
+{
+	va_list ap;
+
+	/* The first one counts, as with causes. */
+	if (i->error_text[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(i->error_text, sizeof(i->error_text), fmt, ap);
+	va_end(ap);
+}
+
+const char *ipa_error_text(const struct ipa *i)
+{
+	return i->error_text;
+}
+
+enum step_verdict ipa_refused(struct proc *p, const char *from, int code, const char *words)
+{
+	ipa_explain(ipa_of(p), "%s", words);
+	proc_fail(p, CAUSE_REFUSED, from, code);
+	return STEP_FAIL;
+}
+
+enum step_verdict ipa_garbled(struct proc *p, const char *what)
+{
+	ipa_explain(ipa_of(p), "%s cannot be read", what);
+	proc_fail(p, CAUSE_MALFORMED, "card", -1);
+	return STEP_FAIL;
+}
+
+/* The words for status words that people will meet; the number stands in the cause. */
+static const char *sw_words(int sw)
+{
+	switch (sw) {
+	case 0x6985:
+		return "conditions of use not satisfied: the card wants to be reset, or forbids it";
+	case 0x6a80:
+		return "the card finds the request malformed";
+	case 0x6a82:
+		return "not found";
+	case 0x6a88:
+	case 0x6d00:
+	case 0x6e00:
+		return "the card does not know this function";
+	}
+	return NULL;
+}
+
+enum step_verdict ipa_no_answer(struct proc *p)
+{
+	if (p->answer.kind == CAUSE_REFUSED && p->answer.from && !strcmp(p->answer.from, "card") &&
+	    sw_words(p->answer.code))
+		ipa_explain(ipa_of(p), "%s", sw_words(p->answer.code));
+	return STEP_FAIL;
+}
+
+/* --- requests ------------------------------------------------------------------------------------------ */
+
+static void note_step(struct ipa *i)
+{
+	const char *step = proc_step(&i->proc);
+
+	if (i->step == step)
+		return;
+	i->step = step;
+	log_debug("ipa", "%s: %s", i->now->name, step);
+	if (i->now->progress)
+		i->now->progress(i->now, step);
+}
+
+static void answered(struct ipa *i, const struct cause *why)
+{
+	i->asked = IPA_ASKED_NOBODY;
+	proc_answer(&i->proc, why);
+}
+
+static void on_called(struct euicc_call *c, const struct cause *why)
+{
+	struct ipa *i = container_of(c, struct ipa, call);
+
+	/* The judge runs from a task of its own: the octets stay until the next call. */
+	i->answer = why ? (struct octets){ 0 } : c->answer;
+	answered(i, why);
+}
+
+struct tlv_out ipa_writer(struct ipa *i)
+{
+	return (struct tlv_out){ .buf = i->request, .cap = sizeof(i->request) };
+}
+
+int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command)
+{
+	note_step(i);
+	i->asked = IPA_ASKED_CARD;
+	i->call = (struct euicc_call){ .function = f, .command = command, .done = on_called };
+	euicc_call(&i->euicc, &i->call);
+	return 0;
+}
+
+int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w)
+{
+	size_t n;
+	int r = tlv_done(w, &n);
+
+	return r < 0 ? r : ipa_ask_card_raw(i, f, octets_from(i->request, n));
+}
+
+int ipa_ask_module(struct ipa *i, const char *iccid)
+{
+	note_step(i);
+	i->asked = IPA_ASKED_MODULE;
+	/* Whatever resets the card now, no channel of ours is in its way. */
+	euicc_close(&i->euicc);
+	i->follow(i, iccid);
+	return 0;
+}
+
+void ipa_followed(struct ipa *i, const struct cause *why)
+{
+	if (i->asked == IPA_ASKED_MODULE)
+		answered(i, why);
+}
+
+static void abandon(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+
+	switch (i->asked) {
+	case IPA_ASKED_CARD:
+		euicc_cancel(&i->call);
+		break;
+	case IPA_ASKED_READER:
+		facts_drop(&i->reader);
+		break;
+	case IPA_ASKED_MODULE:
+		i->follow_stop(i);
+		break;
+	case IPA_ASKED_NOBODY:
+	case _IPA_REQUEST_MAX:
+		break;
+	}
+	i->asked = IPA_ASKED_NOBODY;
+}
+
+/* --- the queue ------------------------------------------------------------------------------------------- */
+
+static void end(struct ipa *i, struct ipa_work *w, const struct cause *why)
+{
+	char text[CAUSE_TEXT_MAX];
+
+	w->ipa = NULL;
+	if (why)
+		log_info("ipa", "%s: %s%s%s", w->name, cause_text(why, text),
+			 i->error_text[0] ? ": " : "", i->error_text);
+	w->ended(w, why);
+	i->error_text[0] = '\0';
+	i->changed(i, IPA_CHANGED_ACTIVITY);
+}
+
+static void on_finished(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+	struct ipa_work *w = i->now;
+	struct cause why = p->cause;
+
+	i->now = NULL;
+	i->step = NULL;
+	ev_task_start(&i->pump);
+	end(i, w, cause_is_set(&why) ? &why : NULL);
+}
+
+static void on_pump(struct ev_task *t)
+{
+	struct ipa *i = container_of(t, struct ipa, pump);
+	struct ipa_work *w;
+
+	if (i->now)
+		return;
+	w = list_first(&i->queue, struct ipa_work, node);
+	if (!w)
+		return;
+	list_del(&w->node);
+	i->now = w;
+	i->step = NULL;
+	i->error_text[0] = '\0';
+	i->proc.steps = w->steps;
+	proc_start(&i->proc);
+	i->changed(i, IPA_CHANGED_ACTIVITY);
+}
+
+void ipa_submit(struct ipa *i, struct ipa_work *w)
+{
+	if (w->ipa)
+		return;
+	w->ipa = i;
+	list_add(&i->queue, &w->node);
+	ev_task_start(&i->pump);
+}
+
+void ipa_withdraw(struct ipa_work *w)
+{
+	struct ipa *i = w->ipa;
+
+	if (!i)
+		return;
+	w->ipa = NULL;
+	if (i->now != w) {
+		list_del(&w->node);
+		return;
+	}
+	proc_drop(&i->proc);
+	i->now = NULL;
+	i->step = NULL;
+	ev_task_start(&i->pump);
+	i->changed(i, IPA_CHANGED_ACTIVITY);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+void ipa_open(struct ipa *i, struct card_channel *channel)
+{
+	list_init(&i->queue);
+	i->pump.run = on_pump;
+	i->proc.name = "ipa";
+	i->proc.abandon = abandon;
+	i->proc.finished = on_finished;
+	euicc_init(&i->euicc, channel);
+	ipa_card_open(i);
+}
+
+void ipa_close(struct ipa *i)
+{
+	const struct cause why = { CAUSE_CANCELLED, "us", -1, NULL };
+	struct ipa_work *w;
+
+	ipa_card_close(i);
+	if (i->now) {
+		w = i->now;
+		proc_drop(&i->proc);
+		i->now = NULL;
+		w->ipa = NULL;
+		w->ended(w, &why);
+	}
+	while ((w = list_first(&i->queue, struct ipa_work, node))) {
+		list_del(&w->node);
+		w->ipa = NULL;
+		w->ended(w, &why);
+	}
+	ev_task_stop(&i->pump);
+	euicc_close(&i->euicc);
+	euicc_done(&i->euicc);
+}
