@@ -327,7 +327,14 @@ static int card_of_result(struct se_eim *e, struct se_exchange *x, struct octets
 	return c ? 0 : EID_MISSING;
 }
 
-static void reply_acks(struct se_eim *e, struct se_exchange *x, const struct se_acks *acks)
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void reply_acks(struct se_eim *e, struct se_exchange *x, struct se_acks *acks)
 {
 	uint8_t buf[SE_ACKS_MAX * 8 + 32];
 	struct tlv_out w = { .buf = buf, .cap = sizeof(buf) };
@@ -341,6 +348,7 @@ static void reply_acks(struct se_eim *e, struct se_exchange *x, const struct se_
 		tlv_put_u32(&w, 0x80, se_fault_number(value, 9999));
 		tlv_close(&w, list);
 	} else if (acks->n) {
+		qsort(acks->seq, acks->n, sizeof(acks->seq[0]), by_number);
 		list = tlv_begin(&w, 0xBF53);
 		for (size_t i = 0; i < acks->n; i++)
 			tlv_put_u32(&w, 0x80, acks->seq[i]);

@@ -400,7 +400,7 @@ struct data_tag {
 
 /* GSMA SGP.32 6.3.3.1, in the order in which the answer gives them. */
 static const struct data_tag data_tags[] = {
-	{ "notifications", 0xBF2B, 0xA0 },
+	{ "notifications", 0, 0xA0 },
 	{ "default-smdp", 0x80, 0x81 },
 	{ "results", 0, 0xA2 },
 	{ "info1", 0xBF20, 0xBF20 },
@@ -411,6 +411,7 @@ static const struct data_tag data_tags[] = {
 	{ "euicc-cert", 0xA6, 0xA6 },
 	{ "capabilities", 0x88, 0xA8 },
 	{ "device", 0xA9, 0xA9 },
+	{ "notifications", 0xBF2B, 0 },
 };
 
 static void add_tag(uint8_t *list, size_t *n, unsigned tag)
@@ -424,8 +425,10 @@ static void add_tag(uint8_t *list, size_t *n, unsigned tag)
 static unsigned tag_of(const char *name, enum se_version version)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(data_tags); i++) {
-		if (!strcmp(data_tags[i].name, name))
-			return version == SE_V1_0 ? data_tags[i].v1_0 : data_tags[i].v1_1;
+		unsigned tag = version == SE_V1_0 ? data_tags[i].v1_0 : data_tags[i].v1_1;
+
+		if (tag && !strcmp(data_tags[i].name, name))
+			return tag;
 	}
 	return 0;
 }
@@ -597,8 +600,8 @@ static int parse_list(struct words *o, int argc, char *const *argv, struct se_or
 		if (r == 0)
 			r = end(o);
 		ret->switches |= op->switches;
-		if (n < argc)
-			n++;
+		if (n < argc && ++n == argc)
+			return fail(o, "+: expected an operation behind it");
 		argv += n;
 		argc -= n;
 	}

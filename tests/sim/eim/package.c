@@ -106,9 +106,9 @@ int se_package_prepare(struct se_eim *e, struct se_card *c, struct se_package *p
 
 	if (p->message)
 		return 0;
-	p->tx_n = TX_LEN;
-	if (RAND_bytes(p->tx, TX_LEN) != 1)
+	if (!p->tx_n && RAND_bytes(p->tx, TX_LEN) != 1)
 		return -EIO;
+	p->tx_n = p->tx_n ? p->tx_n : TX_LEN;
 	p->token = c->token;
 	if (is_signed(p)) {
 		p->counter = c->counter + 1;

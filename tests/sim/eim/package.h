@@ -24,7 +24,7 @@ struct se_package *se_package_order(struct se_card *c, const struct se_order *o)
 
 /*
  * The package's message, made at its first dispatch and never again: what has been signed once is
- * sent again unchanged. Moves the card's counter.
+ * sent again unchanged. Moves the card's counter; a transaction id that is set already is kept.
  */
 int se_package_prepare(struct se_eim *e, struct se_card *c, struct se_package *p);
 
