@@ -326,6 +326,12 @@ static int run_command(struct port *p)
 
 	if (take_command(p) < 0)
 		return END_ERROR;
+	/* Some restart by themselves now and then, in the middle of whatever they do. */
+	if (++p->m->commands == p->m->persona->restart_after) {
+		p->fate.what |= 1u << FAULT_RESET;
+		port_urc(p, "^boot.rom");
+		return END_ERROR;
+	}
 	faults_meet(&p->m->faults, p->name, &p->fate);
 	if (fate_has(&p->fate, FAULT_ERROR))
 		return END_ERROR;

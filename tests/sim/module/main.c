@@ -9,8 +9,8 @@
 #include "core/text.h"
 #include "core/util.h"
 #include "sim/module/bench.h"
+#include "sim/module/cards.h"
 #include "sim/module/control.h"
-#include "sim/module/plain_sim.h"
 #include "sim/module/tell.h"
 #include "version.h"
 
@@ -31,7 +31,8 @@ static const char usage[] =
 	"      --apdu-ms N         the module's own time per APDU (the personality's; 0 where not paced)\n"
 	"      --register-ms N     from a readable card to registration (500; 20 where not paced)\n"
 	"      --imei DIGITS       (860000000000003)\n"
-	"      --card WHAT         plain, none\n"
+	"      --card WHAT         plain; none; euicc:DIR[,personality], the virtual eUICC of sim-euicc;\n"
+	"                          vpcd:PORT, a foreign virtual card that connects on loopback\n"
 	"      --iccid DIGITS      of the plain card (8988200000000000017)\n"
 	"      --imsi DIGITS       of the plain card (001010123456789)\n"
 	"      --pin DIGITS        the plain card asks for this PIN (PUK 12345678)\n"
@@ -214,17 +215,15 @@ static int read_command_line(struct settings *s, int argc, char **argv)
 
 /* --- putting it together -------------------------------------------------------------------------- */
 
-static int open_card(const struct settings *s, struct card **ret)
+static int open_card(const struct settings *s, struct cards_given *ret)
 {
-	if (!strcmp(s->card, "none"))
+	char why[CARDS_WHY_MAX];
+	int r = cards_open(s->card, &s->plain, ret, why);
+
+	if (r == 0)
 		return -1;
-	if (strcmp(s->card, "plain") != 0)
-		return wrong("--card", s->card, "plain or none");
-	if (plain_sim_open(&s->plain, ret) < 0) {
-		fprintf(stderr, "sim-module: --iccid, --imsi, --pin: expected 18 to 20, 6 to 15 and 4 to 8 digits\n");
-		return EXIT_CODE_USAGE;
-	}
-	return -1;
+	fprintf(stderr, "sim-module: --card: %s\n", why);
+	return r == -EINVAL ? EXIT_CODE_USAGE : EXIT_CODE_FAILED;
 }
 
 static int set_coverage(const struct settings *s)
@@ -265,21 +264,21 @@ static int build(const struct settings *s)
 		.reg_ms = (unsigned)by_speed(s->register_ms, s, 500, 20),
 	};
 	const struct persona *persona = persona_find(s->module);
-	struct card *card = NULL;
+	struct cards_given given;
 	int r;
 
 	if (!persona)
 		return wrong("--module", s->module, "a name that --list shows");
 	if (!text_all_digits(text_of(s->imei)) || strlen(s->imei) != 15)
 		return wrong("--imei", s->imei, "15 digits");
-	r = open_card(s, &card);
+	r = open_card(s, &given);
 	if (r >= 0)
 		return r;
 	bench.baud = s->baud;
 	bench.strict_speed = s->strict;
 	bench.pty.link = s->pty;
 	bench_init(&bench, persona, &o);
-	slot_give_card(&bench.module.slot, card);
+	slot_give_card(&bench.module.slot, given.card, given.inserted);
 	r = set_coverage(s);
 	return r >= 0 ? r : set_faults(s);
 }

@@ -53,6 +53,7 @@ struct persona {
 	const char *card_urcs[PERSONA_URCS];
 	const char *card_gone_urc;      /* before a re-read */
 	unsigned boot_ms;
+	bool autobaud;                  /* what it prints at start waits for the first octet */
 	bool no_echo;                   /* starts with E0 */
 	bool line_crlf;                 /* only CR LF ends a line */
 	bool silent;                    /* never answers */
@@ -66,6 +67,7 @@ struct persona {
 	/* Card access. Words instead of a form are the whole final line. */
 	enum test_form test;
 	enum ccho_form ccho;
+	unsigned session_offset;        /* a session's id is the channel's number and this */
 	const char *ccho_always;        /* CCHO ends so whatever is asked */
 	const char *ccho_no_app;        /* no such application; NULL: ERROR */
 	const char *ccho_busy;          /* NULL: +CME ERROR: 14 */

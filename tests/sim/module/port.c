@@ -35,6 +35,8 @@ static void echo(struct port *p, char c)
 
 static bool must_wait(const struct port *p)
 {
+	if (p->quiet_yet)
+		return true;
 	switch (p->state) {
 	case PORT_COMMAND:
 		return p->set.echo && (p->line_n || p->seen);
@@ -277,6 +279,10 @@ void port_feed(struct port *p, const void *data, size_t n)
 {
 	const char *s = data;
 
+	if (p->quiet_yet && n) {
+		p->quiet_yet = false;
+		show_held_urcs(p);
+	}
 	for (size_t i = 0; i < n; i++) {
 		switch (p->state) {
 		case PORT_COMMAND:
@@ -348,6 +354,7 @@ void port_reset(struct port *p)
 	};
 	port_default_registers(p);
 	p->state = PORT_COMMAND;
+	p->quiet_yet = p->m->persona->autobaud;
 	forget_line(p);
 	p->last_n = 0;
 	p->ended = -1;

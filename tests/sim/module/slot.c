@@ -481,10 +481,10 @@ void slot_init(struct slot *s, struct module *m)
 	s->handle_rng = m->o.seed ^ 0x385a7cf;
 }
 
-void slot_give_card(struct slot *s, struct card *card)
+void slot_give_card(struct slot *s, struct card *card, bool inserted)
 {
 	s->card = card;
-	s->inserted = card;
+	s->inserted = card && inserted;
 	if (card)
 		card->user = &s->user;
 }

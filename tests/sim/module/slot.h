@@ -63,6 +63,7 @@ struct slot {
 	/* apdu commands */
 	struct session sessions[SLOT_SESSIONS];
 	uint64_t handle_rng;
+	unsigned opened;                /* channels through +CSIM, ever */
 
 	/* slot.c only */
 	struct card_user user;
@@ -87,7 +88,7 @@ struct slot {
 
 void slot_init(struct slot *s, struct module *m);
 /* Takes the card over; NULL: an empty slot. */
-void slot_give_card(struct slot *s, struct card *card);
+void slot_give_card(struct slot *s, struct card *card, bool inserted);
 void slot_stop(struct slot *s);
 
 /* Power on, or reset of a powered card, then reading; module_card_ready() follows. */
