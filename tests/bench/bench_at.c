@@ -67,7 +67,7 @@ static int open_port(const char *path)
 	return fd;
 }
 
-static void port_ask(int fd, const char *command)
+static bool port_answers(int fd, const char *command, int patience_ms)
 {
 	char in[512];
 	size_t n = 0;
@@ -78,16 +78,22 @@ static void port_ask(int fd, const char *command)
 	for (;;) {
 		ssize_t r;
 
-		if (n == sizeof(in) - 1 || poll(&w, 1, 5000) <= 0)
-			die("the module does not answer");
+		if (n == sizeof(in) - 1 || poll(&w, 1, patience_ms) <= 0)
+			return false;
 		r = read(fd, in + n, sizeof(in) - 1 - n);
 		if (r <= 0)
 			die("the port is gone");
 		n += (size_t)r;
 		in[n] = '\0';
 		if (strstr(in, "OK\r\n"))
-			return;
+			return true;
 	}
+}
+
+static void port_ask(int fd, const char *command)
+{
+	if (!port_answers(fd, command, 5000))
+		die("the module does not answer");
 }
 
 static struct spread measure_port(const char *path)
@@ -95,7 +101,9 @@ static struct spread measure_port(const char *path)
 	static double took[ROUNDS];
 	int fd = open_port(path);
 
-	port_ask(fd, "ATE0\r");
+	/* It is still starting: what comes too early is lost. */
+	for (int i = 0; i < 50 && !port_answers(fd, "ATE0\r", 100); i++)
+		;
 	for (size_t i = 0; i < ROUNDS; i++) {
 		double start = now_us();
 
