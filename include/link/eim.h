@@ -1,0 +1,78 @@
+/*
+ * One request to an eIM, one reply: what lies between who speaks ESipa and whatever carries its
+ * messages: HTTPS, CoAP, or a double in a test. Messages are octets here (GSMA SGP.32 chapter 6:
+ * one DER message per request).
+ *
+ * A link serves one eIM, one exchange at a time. It connects when it has to and stays connected
+ * for the exchanges of one procedure, until eim_close(). done() runs from the event loop, never
+ * from inside a call made here; in it, everything is legal, the next exchange included.
+ */
+#ifndef LINK_EIM_H
+#define LINK_EIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/cause.h"
+
+#define EIM_TEXT_MAX 192
+
+/*
+ * The caller owns it and what it points to, from eim_exchange() until done() has begun or
+ * eim_cancel() has returned. Exactly one of the two happens.
+ */
+struct eim_exchange {
+	const uint8_t *request;
+	size_t request_n;
+	unsigned patience_ms;           /* for all of it, connecting included */
+	size_t reply_max;               /* more is MALFORMED; 0: what the link allows */
+	/*
+	 * why NULL: the eIM has taken the request; reply may be empty, where the message has no
+	 * answer. A sign of life that is no answer does not end an exchange.
+	 */
+	void (*done)(struct eim_exchange *x, const struct cause *why);
+	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */
+	uint8_t *reply;
+	size_t reply_n;
+	/* With why: the same in words, "certificate: eim.example is not yet valid …". */
+	char text[EIM_TEXT_MAX];
+};
+
+struct eim_link;
+
+struct eim_link_ops {
+	void (*exchange)(struct eim_link *l, struct eim_exchange *x);
+	void (*cancel)(struct eim_link *l, struct eim_exchange *x);
+	void (*close)(struct eim_link *l);
+	void (*free)(struct eim_link *l);
+};
+
+struct eim_link {
+	const struct eim_link_ops *ops;
+};
+
+static inline void eim_exchange(struct eim_link *l, struct eim_exchange *x)
+{
+	l->ops->exchange(l, x);
+}
+
+/* done() will not be called; whether the eIM has taken the request is unknown. */
+static inline void eim_cancel(struct eim_link *l, struct eim_exchange *x)
+{
+	l->ops->cancel(l, x);
+}
+
+/* The procedure is over: takes leave of the server. The next exchange connects anew. */
+static inline void eim_close(struct eim_link *l)
+{
+	l->ops->close(l);
+}
+
+/* No exchange may be under way. NULL is fine. */
+static inline void eim_free(struct eim_link *l)
+{
+	if (l)
+		l->ops->free(l);
+}
+
+#endif
