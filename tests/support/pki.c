@@ -11,11 +11,28 @@ static void extend(X509 *crt, X509 *issuer, int nid, const char *value)
 	X509V3_CTX ctx;
 	X509_EXTENSION *ext;
 
+	X509V3_set_ctx_nodb(&ctx);
 	X509V3_set_ctx(&ctx, issuer, crt, NULL, NULL, 0);
 	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
 	assert_non_null(ext);
 	assert_int_equal(X509_add_ext(crt, ext, -1), 1);
 	X509_EXTENSION_free(ext);
+}
+
+/* The library wants a configuration file for this one: the octets say 2.23.146.1.2.1.0, id-rspRole-ci. */
+static void add_policies(X509 *crt)
+{
+	static const uint8_t der[] = { 0x30, 0x0b, 0x30, 0x09, 0x06, 0x07,
+				       0x67, 0x81, 0x12, 0x01, 0x02, 0x01, 0x00 };
+	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *ext;
+
+	ASN1_OCTET_STRING_set(value, der, sizeof(der));
+	ext = X509_EXTENSION_create_by_NID(NULL, NID_certificate_policies, 1, value);
+	assert_non_null(ext);
+	assert_int_equal(X509_add_ext(crt, ext, -1), 1);
+	X509_EXTENSION_free(ext);
+	ASN1_OCTET_STRING_free(value);
 }
 
 struct pki pki_make(const struct pki_spec *spec)
@@ -45,7 +62,7 @@ struct pki pki_make(const struct pki_spec *spec)
 	if (spec->san)
 		extend(p.crt, by->crt, NID_subject_alt_name, spec->san);
 	if (spec->policies)
-		extend(p.crt, by->crt, NID_certificate_policies, "critical,2.23.146.1.2.1.0");
+		add_policies(p.crt);
 	if (spec->client_only)
 		extend(p.crt, by->crt, NID_ext_key_usage, "clientAuth");
 	assert_true(X509_sign(p.crt, by->key, EVP_sha256()) > 0);

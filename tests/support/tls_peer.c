@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "core/util.h"
+
 #define LIFE_S 120      /* a peer that a failed test forgot does not stay */
 
 static unsigned slice;
@@ -92,8 +94,11 @@ static bool read_request(SSL *ssl)
 		char *end, *length;
 
 		if (r <= 0) {
-			if (SSL_get_error(ssl, r) == SSL_ERROR_ZERO_RETURN)
+			/* Without an answer to it, OpenSSL does not keep the session. */
+			if (SSL_get_error(ssl, r) == SSL_ERROR_ZERO_RETURN) {
 				seen->farewells++;
+				SSL_shutdown(ssl);
+			}
 			return false;
 		}
 		n += (size_t)r;
