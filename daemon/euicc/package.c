@@ -179,8 +179,10 @@ static int code_of(uint32_t tag, struct octets value)
 	struct tlv w = tlv_open(&doc, value);
 	uint32_t inner;
 
+	if (tag == 0xa6 || op_of_result(tag) == PACKAGE_UNKNOWN)
+		return -1;
 	if (tag != 0xa8 && tag != 0xab && tag != 0xbf2d && tag != 0xbf65)
-		return tag == 0xa6 ? -1 : (int)(es10_number(value) & INT16_MAX);
+		return (int)(es10_number(value) & INT16_MAX);
 	inner = tlv_peek(&w);
 	/* addEim: 84 is the token, a success; lists: A0 is the list. */
 	if (inner == 0x02 || inner == 0x80 || inner == 0x81)
@@ -264,9 +266,10 @@ int package_result_decode(struct octets whole, struct package_result *ret)
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, whole), body, inner;
 	struct package_result v = { 0 };
+	bool bare = tlv_peek(&top) != 0xbf51;
 	uint32_t tag;
 
-	body = tlv_peek(&top) == 0xbf51 ? tlv_enter(&top, 0xbf51) : top;
+	body = bare ? top : tlv_enter(&top, 0xbf51);
 	tag = tlv_peek(&body);
 	inner = tlv_enter(&body, tag == 0xa1 || tag == 0xa2 ? tag : 0xa0);
 	if (tag == 0xa1)
@@ -275,6 +278,7 @@ int package_result_decode(struct octets whole, struct package_result *ret)
 		take_unsigned(&inner, &v);
 	else
 		take_executed(&inner, &v);
+	tlv_end(bare ? &body : &top);
 	if (doc.fault || !sum_up_result(&v))
 		return -EBADMSG;
 	v.complete &= v.end == PACKAGE_EXECUTED;

@@ -306,7 +306,7 @@ static void take_answer(struct card_script *s, struct octets command, struct oct
 		return;
 	if (command.n > 5 && command.p[1] == 0xe2)
 		card_script_add(s, octets_from(command.p + 5, command.p[4]), answer, sw);
-	else if (command.n > 5 && command.p[1] == 0xa4 && answer.n && command.p[18] == 0x01)
+	else if (command.n >= 21 && command.p[1] == 0xa4 && answer.n && command.p[19] == 0x01)
 		s->fci = answer;
 }
 
