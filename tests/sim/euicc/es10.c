@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/util.h"
+#include "sim/euicc/bpp.h"
 #include "sim/euicc/eim.h"
 #include "sim/euicc/info.h"
 #include "sim/euicc/inner.h"
@@ -17,6 +18,7 @@ static const struct es10_row *const tables[] = {
 	ve_local_rows,
 	ve_eim_rows,
 	ve_rsp_rows,
+	ve_bpp_rows,
 };
 
 static bool in_edition(const struct ve *e, const struct es10_row *r)

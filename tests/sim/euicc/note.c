@@ -62,8 +62,8 @@ void ve_note_keep(struct ve *e, enum ve_note_kind kind, uint32_t seq, uint8_t ev
 	s->dirty = true;
 }
 
-/* OtherSignedNotification, SGP.22 5.7.10: signed by the key of the preferred CI. */
-static void keep_signed(struct ve *e, struct octets address, struct octets iccid, uint8_t event)
+/* Signed by the key of the preferred CI. */
+void ve_note_signed(struct ve *e, struct octets address, struct octets iccid, uint8_t event)
 {
 	const struct ve_credential *c = ve_credential_first(&e->state);
 	uint32_t seq = ve_note_number(e);
@@ -101,7 +101,7 @@ void ve_note_event(struct ve *e, const struct ve_profile *p, uint8_t event)
 		struct octets address = tlv_take(&one, 0x81);
 
 		if (events.n >= 2 && events.p[1] & event && address.n)
-			keep_signed(e, address, blob_octets(&p->field[VE_ICCID]), event);
+			ve_note_signed(e, address, blob_octets(&p->field[VE_ICCID]), event);
 	}
 }
 

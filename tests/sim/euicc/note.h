@@ -24,6 +24,9 @@ enum {
 /* One signed notification for each address that the profile wants to be told this. */
 void ve_note_event(struct ve *e, const struct ve_profile *p, uint8_t event);
 
+/* One OtherSignedNotification, SGP.22 5.7.10, to this address. */
+void ve_note_signed(struct ve *e, struct octets address, struct octets iccid, uint8_t event);
+
 /* The next number of the card, used up by asking. */
 uint32_t ve_note_number(struct ve *e);
 /* NotificationMetadata, BF2F whole; without iccid (n = 0) it is left out. */

@@ -400,7 +400,7 @@ static uint16_t cancel_session(struct ve *e, struct octets in, struct tlv_out *w
 		    w);
 	tlv_close(w, ok);
 	tlv_close(w, m);
-	ve_bpp_interrupted(e);
+	ve_bpp_cancel(e);
 	ve_session_clear(s);
 	return SW_OK;
 }
