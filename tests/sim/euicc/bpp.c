@@ -146,8 +146,6 @@ static uint16_t fail(struct ve *e, enum ve_reason reason, struct tlv_out *w)
 	ve_bpp_abandon(e);
 	ve_session_clear(&e->session);
 	e->failed_loads++;
-	if (e->who->mute_after && e->failed_loads >= e->who->mute_after)
-		e->mute = true;
 	return SW_OK;
 }
 

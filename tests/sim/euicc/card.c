@@ -340,6 +340,13 @@ static void execute_with_faults(struct ve *e, const uint8_t *apdu, size_t n)
 	}
 }
 
+/* The results of failed loads can still be fetched; what comes next is not answered any more. */
+static bool had_enough(const struct ve *e, const uint8_t *apdu, size_t n)
+{
+	return e->who->mute_after && e->failed_loads >= e->who->mute_after &&
+	       (n < 2 || apdu[1] != 0xc0);
+}
+
 static void on_transmit(struct card *c, const uint8_t *apdu, size_t n)
 {
 	struct ve *e = ve_of(c);
@@ -348,6 +355,8 @@ static void on_transmit(struct card *c, const uint8_t *apdu, size_t n)
 	e->answer_n = 0;
 	e->more_ms = 0;
 	e->silent = false;
+	if (had_enough(e, apdu, n))
+		e->mute = true;
 	if (e->powered && !e->mute && !e->hushed)
 		execute_with_faults(e, apdu, n);
 	if (e->mute || e->hushed)
