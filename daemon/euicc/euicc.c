@@ -84,6 +84,11 @@ static void on_apdu(struct apdu *a, const struct cause *why)
 		/* It was no cure: the next refusal shall not be taken for a wish again. */
 		if (e->asking_capability)
 			e->isdr.wants_capability = e->asking_capability = false;
+		/* Whether the channel says so as well or not: it is of no more use. */
+		if (why->kind == CAUSE_LINK_LOST && euicc_is_open(e)) {
+			isdr_close(&e->isdr);
+			e->tell_lost = true;
+		}
 		end_call(e, why);
 		return;
 	}
@@ -119,6 +124,12 @@ static void on_task(struct ev_task *t)
 {
 	struct euicc *e = container_of(t, struct euicc, task);
 
+	if (e->tell_lost) {
+		e->tell_lost = false;
+		ev_task_start(&e->task);
+		on_lost(&e->isdr);
+		return;
+	}
 	/* euicc_close() has taken the channel from under it. */
 	if (e->now && !e->apdu.running && e->isdr.state == ISDR_CLOSED) {
 		end_with(e, CAUSE_LINK_LOST, "us", -1);
@@ -147,7 +158,7 @@ void euicc_init(struct euicc *e, struct card_channel *channel)
 	e->apdu.cap = sizeof(e->answer);
 	e->task.run = on_task;
 	e->now = NULL;
-	e->proven = e->asking_capability = false;
+	e->proven = e->asking_capability = e->tell_lost = false;
 	list_init(&e->queue);
 }
 
@@ -158,6 +169,7 @@ void euicc_done(struct euicc *e)
 	apdu_cancel(&e->apdu);
 	isdr_close(&e->isdr);
 	ev_task_stop(&e->task);
+	e->tell_lost = false;
 	if (e->now)
 		e->now->euicc = NULL;
 	e->now = NULL;

@@ -61,6 +61,7 @@ struct euicc {
 	struct ev_task task;
 	bool proven;                    /* the card has done a function since the SELECT */
 	bool asking_capability;
+	bool tell_lost;
 	uint8_t answer[EUICC_ANSWER_MAX];
 };
 

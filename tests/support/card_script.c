@@ -259,6 +259,28 @@ void card_script_add_hex(struct card_script *s, const char *command, const char 
 	card_script_add(s, octets_of_hex(command), octets_of_hex(answer), 0x9000);
 }
 
+void card_script_add_iot_card(struct card_script *s)
+{
+	static const struct {
+		const char *command, *answer;
+		int behind;
+	} rows[] = {
+		{ "BF3E035C015A", "GetEID request", 1 },
+		{ "BF2200", "EUICCInfo2 of a v1.2 card with emergency and fallback support", 0 },
+		{ "BF2000", "EUICCInfo1", 0 },
+		{ "BF3C00", "GetEuiccConfiguredAddresses request", 1 },
+		{ "BF2D125C105A4F9F7090919295B7999F7B9F269F67", "GetProfilesInfo, all SGP.32 tags", 1 },
+		{ "BF2D0C5C0A5A4F9F7090919295B799", "GetProfilesInfo, all SGP.32 tags", 1 },
+		{ "BF5500", "GetEimConfigurationData response (token generated: 1; no counter)", 0 },
+		{ "BF2800", "ListNotification request", 1 },
+		{ "BF4300", "GetRAT request", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		card_script_add(s, octets_of_hex(rows[i].command),
+				example_after(rows[i].answer, rows[i].behind), 0x9000);
+}
+
 void card_script_reset(struct card_script *s)
 {
 	struct card_exchange *x = s->now;

@@ -71,6 +71,8 @@ struct card_script {
 void card_script_init(struct card_script *s);
 void card_script_add(struct card_script *s, struct octets command, struct octets answer, uint16_t sw);
 void card_script_add_hex(struct card_script *s, const char *command, const char *answer);
+/* All that a reading of facts asks of an SGP.32 card, with the answers of the worked examples. */
+void card_script_add_iot_card(struct card_script *s);
 /* The rows of a recording, tests/vectors/real/, "# layer: apdu"; its FCI too. How many. */
 size_t card_script_load_chat(struct card_script *s, const char *path);
 /* The card is reset: what is in flight ends, the channel is lost. */

@@ -311,6 +311,35 @@ static void a_lost_channel_is_opened_anew_once(void **state)
 	finish();
 }
 
+/* The card vanishes under a call: it ends first, then the loss is told, and the next call opens. */
+static void a_reset_card_is_opened_again(void **state)
+{
+	struct one o;
+
+	(void)state;
+	for (int in_flight = 0; in_flight < 2; in_flight++) {
+		begin();
+		add_eid();
+		call(&o, ES10C_GET_EID, eid_command());
+		fake_ev_run(1000);
+		if (in_flight) {
+			call(&o, ES10C_GET_EID, eid_command());
+			fake_ev_run(CARD_SCRIPT_LATENCY_MS / 2);
+		}
+		card_script_reset(&card);
+		fake_ev_run(1000);
+		if (in_flight)
+			expect(&o, CAUSE_LINK_LOST, "module", -1);
+		assert_int_equal(lost, 1);
+		assert_false(euicc_is_open(&euicc));
+		call(&o, ES10C_GET_EID, eid_command());
+		fake_ev_run(1000);
+		expect(&o, CAUSE_NONE, NULL, 0);
+		assert_int_equal(card.opens, 2);
+		finish();
+	}
+}
+
 static void what_belongs_to_a_channel_is_not_repeated_on_another(void **state)
 {
 	struct one o;
@@ -476,6 +505,7 @@ int main(void)
 		cmocka_unit_test(a_card_that_wants_terminal_capability_gets_it),
 		cmocka_unit_test(a_locked_card_stays_refused),
 		cmocka_unit_test(a_lost_channel_is_opened_anew_once),
+		cmocka_unit_test(a_reset_card_is_opened_again),
 		cmocka_unit_test(what_belongs_to_a_channel_is_not_repeated_on_another),
 		cmocka_unit_test(cancelled_calls_leave_the_others_alone),
 		cmocka_unit_test(closing_ends_the_call_and_the_next_opens_again),
