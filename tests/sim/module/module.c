@@ -301,7 +301,7 @@ int module_set_cfun(struct module *m, struct port *p, unsigned fun)
 		return special_cfun(m, fun);
 	if (fun == m->cfun)
 		return END_OK;
-	if (fun == 0)
+	if (fun == 0 && !m->persona->cfun_keeps_card)
 		slot_power_off(&m->slot);
 	m->cfun = fun;
 	if (fun != 0 && !slot_powered(&m->slot) && m->slot.state != SLOT_RESTART)

@@ -92,6 +92,8 @@ struct persona {
 	/* After a profile change. */
 	enum after_refresh refresh;
 	unsigned reread_ms;             /* until the module knows the new ICCID */
+	unsigned poll_ms;               /* looks for another ICCID so often; 0: never */
+	bool cfun_keeps_card;           /* +CFUN=0 leaves the card its power */
 	bool needs_simdet;              /* follows only with QSIMDET and QSIMSTAT on */
 	bool port_lost;                 /* the port vanishes for a moment at REFRESH */
 	bool keeps_carrier;             /* attaches only after a restart */

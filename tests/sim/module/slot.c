@@ -140,6 +140,7 @@ static void lose_jobs(struct slot *s)
 
 	slot_drop(s, &s->own);
 	slot_drop(s, &s->fetch);
+	slot_drop(s, &s->look);
 	ev_alarm_stop(&s->transport);
 	s->answer_there = s->deaf = false;
 	j = s->flying;
@@ -279,6 +280,8 @@ static void show(struct slot *s)
 	memcpy(s->imsi, s->read_imsi, sizeof(s->imsi));
 	s->state = s->show_state;
 	s->following = FOLLOW_NOTHING;
+	if (s->m->persona->poll_ms && (s->state == SLOT_READY || s->state == SLOT_NO_APP))
+		ev_alarm_start(&s->poll, s->m->persona->poll_ms);
 	module_card_ready(s->m);
 }
 
@@ -319,6 +322,7 @@ static void begin(struct slot *s)
 	s->state = SLOT_STARTING;       /* first: nobody who loses a job may send another */
 	s->read_iccid[0] = s->read_imsi[0] = '\0';
 	s->read_done = false;
+	ev_alarm_stop(&s->poll);
 	close_sessions(s);
 	lose_jobs(s);
 	if (!s->card || !s->inserted) {
@@ -342,9 +346,11 @@ void slot_start(struct slot *s)
 void slot_power_off(struct slot *s)
 {
 	ev_alarm_stop(&s->follow);
+	ev_alarm_stop(&s->poll);
 	s->following = FOLLOW_NOTHING;
 	s->iccid[0] = s->imsi[0] = '\0';
-	if (s->state != SLOT_EMPTY)
+	/* What only a restart of the module heals stays so. */
+	if (s->state != SLOT_EMPTY && (s->state != SLOT_RESTART || s->m->power != MODULE_RUNNING))
 		s->state = SLOT_OFF;
 	close_sessions(s);
 	lose_jobs(s);
@@ -369,8 +375,51 @@ void slot_insert(struct slot *s, bool present)
 void slot_pin_given(struct slot *s)
 {
 	s->state = SLOT_STARTING;
-	s->step = OWN_SELECT_IMSI;
+	s->step = OWN_USIM;
 	send_own(s);
+}
+
+/* --- looking now and then ------------------------------------------------------------------------- */
+
+/* Modules that notice another profile without REFRESH read EF.ICCID again and again. */
+static void ask_poll(struct slot *s, const char *apdu)
+{
+	hex_decode(text_of(apdu), s->look.apdu, sizeof(s->look.apdu), &s->look.n);
+	slot_submit(s, &s->look);
+}
+
+static void on_poll(struct ev_alarm *a)
+{
+	struct slot *s = container_of(a, struct slot, poll);
+
+	if (s->state != SLOT_READY && s->state != SLOT_NO_APP)
+		return;
+	/* The host's work goes first. */
+	if (s->flying || s->deaf || s->following != FOLLOW_NOTHING ||
+	    (s->m->persona->needs_simdet && !module_follows_cards(s->m)))
+		ev_alarm_start(&s->poll, s->m->persona->poll_ms);
+	else
+		ask_poll(s, "00A4080C022FE2");
+}
+
+static void follow_card(struct slot *s);
+
+static void on_look(struct apdu_job *j, const uint8_t *answer, size_t n)
+{
+	struct slot *s = container_of(j, struct slot, look);
+	char iccid[24];
+
+	if (n < 2)
+		return;
+	if (j->apdu[1] == 0xA4 && (answer[n - 2] == 0x90 || answer[n - 2] == 0x61)) {
+		ask_poll(s, "00B000000A");
+		return;
+	}
+	digits(answer, n - 2, 0, iccid, sizeof(iccid));
+	if (j->apdu[1] == 0xB0 && answer[n - 2] == 0x90 && strcmp(iccid, s->iccid) != 0)
+		follow_card(s);
+	else
+		ev_alarm_start(&s->poll, s->m->persona->poll_ms);
 }
 
 /* --- proactive commands --------------------------------------------------------------------------- */
@@ -389,6 +438,11 @@ static void follow_refresh(struct slot *s)
 	}
 	if (p->refresh == REFRESH_NOTHING && !module_follows_cards(s->m))
 		return;
+	follow_card(s);
+}
+
+static void follow_card(struct slot *s)
+{
 	s->following = FOLLOW_RESET;
 	ev_alarm_start(&s->follow, REFRESH_TO_RESET_MS);
 }
@@ -475,6 +529,8 @@ void slot_init(struct slot *s, struct module *m)
 	s->fetch.done = on_fetch;
 	s->transport.fired = on_transport;
 	s->follow.fired = on_follow;
+	s->poll.fired = on_poll;
+	s->look.done = on_look;
 	s->pin_left = 3;
 	s->puk_left = 10;
 	s->mnc_digits = 2;
@@ -493,6 +549,7 @@ void slot_stop(struct slot *s)
 {
 	ev_alarm_stop(&s->transport);
 	ev_alarm_stop(&s->follow);
+	ev_alarm_stop(&s->poll);
 	card_free(s->card);
 	s->card = NULL;
 }

@@ -77,6 +77,8 @@ struct slot {
 	struct apdu_job own;            /* the module's own */
 	unsigned step;
 	char read_iccid[24], read_imsi[20];
+	struct apdu_job look;           /* and its looking for another profile */
+	struct ev_alarm poll;
 	struct apdu_job fetch;
 	unsigned fetch_n;
 	bool refresh_pending;
