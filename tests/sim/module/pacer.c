@@ -4,37 +4,40 @@
 
 #include "core/util.h"
 
-#define BITS_PER_OCTET 10       /* 8N1 */
+/*
+ * Time is counted in microseconds times baud, so that nothing is ever rounded: an octet of ten
+ * bits (8N1) takes this much of it at any speed.
+ */
+#define OCTET 10000000ull
 
-static uint64_t octet_time_us(const struct pacer *p, size_t octets)
+static uint64_t now(const struct pacer *p)
 {
-	return (uint64_t)octets * BITS_PER_OCTET * 1000000 / p->baud;
+	return ev_now_ms() * 1000 * p->baud;
 }
 
 static void rearm(struct pacer *p)
 {
-	uint64_t due_us, now_us = ev_now_ms() * 1000;
+	uint64_t due, us;
 
 	if (p->queue.len == 0)
 		return;
-	due_us = p->since_us + octet_time_us(p, 1);
-	ev_alarm_start(&p->tick, due_us <= now_us ? 0 : (unsigned)((due_us - now_us + 999) / 1000));
+	due = p->since + OCTET;
+	us = !p->baud || due <= now(p) ? 0 : (due - now(p) + p->baud - 1) / p->baud;
+	ev_alarm_start(&p->tick, (unsigned)((us + 999) / 1000));
 }
 
 static void flush_due(struct pacer *p)
 {
-	uint64_t now_us = ev_now_ms() * 1000;
 	uint8_t out[PACER_CAP];
 	size_t n = p->queue.len;
 
 	if (p->baud)
-		n = MIN(n, (size_t)((now_us - p->since_us) * p->baud / (BITS_PER_OCTET * 1000000ull)));
+		n = MIN(n, (size_t)((now(p) - p->since) / OCTET));
 	if (n == 0)
 		return;
 	memcpy(out, buf_data(&p->queue), n);
 	buf_drop(&p->queue, n);
-	if (p->baud)
-		p->since_us += octet_time_us(p, n);
+	p->since += n * OCTET;
 	p->deliver(p, out, n);
 }
 
@@ -64,7 +67,7 @@ void pacer_set_baud(struct pacer *p, unsigned baud)
 {
 	ev_alarm_stop(&p->tick);
 	p->baud = baud;
-	p->since_us = ev_now_ms() * 1000;
+	p->since = now(p);
 	if (p->queue.len)
 		ev_alarm_start(&p->tick, 0);
 }
@@ -80,7 +83,7 @@ size_t pacer_put(struct pacer *p, const void *data, size_t n)
 	if (taken == 0)
 		return n;
 	if (p->queue.len == 0)
-		p->since_us = ev_now_ms() * 1000;
+		p->since = now(p);
 	buf_put(&p->queue, data, taken);
 	if (!p->tick.active)
 		rearm(p);

@@ -19,7 +19,7 @@ struct pacer {
 	uint8_t store[PACER_CAP];
 	struct buf queue;
 	struct ev_alarm tick;
-	uint64_t since_us;              /* when the first octet in the queue began to leave */
+	uint64_t since;                 /* when the first octet in the queue began to leave */
 };
 
 void pacer_init(struct pacer *p, unsigned baud);
