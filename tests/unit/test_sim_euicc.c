@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/util.h"
 #include "support/talk.h"
@@ -67,11 +68,760 @@ static void profiles_are_listed_enabled_and_disabled(void **state)
 	talk_close(&t);
 }
 
+
+/* --- misuse ------------------------------------------------------------------------------------------ */
+
+static const struct misuse {
+	const char *apdu, *answer;
+	const char *legend;
+} misuses[] = {
+	{ "00A4", "6700", "half a header" },
+	{ "00A4040C", "6A82", "SELECT by an empty name" },
+	{ "00A40400", "6A82", "the same, with an answer wanted" },
+	{ "FFA4040000", "6E00", "class FF" },
+	{ "20A4040000", "6E00", "a class that is nobody's" },
+	{ "00A404000500", "6700", "Lc without its data" },
+	{ "00A4040002A0000000", "6700", "more data than Lc" },
+	{ "01A40400023F00", "6881", "a channel that is not open" },
+	{ "41B0000000", "6881", "channel 5, far beyond" },
+	{ "00A4050002" "3F00", "6A86", "SELECT with an unknown P1" },
+	{ "00A4000102" "3F00", "6A86", "SELECT of the last one" },
+	{ "00A40402023F00", "6A82", "the next application of that name" },
+	{ "00A4000402" "1234", "6A82", "a file that is not there" },
+	{ "00A4000401" "3F", "6700", "half a file identifier" },
+	{ "00A4080403" "3F0020", "6700", "half a path" },
+	{ "00A4080402" "7FFF", "6A82", "the ADF of an application that is not selected" },
+	{ "00B0000000", "6986", "READ BINARY without a file" },
+	{ "00B201040A", "6986", "READ RECORD without a file" },
+	{ "00B0990000", "6A82", "READ BINARY by a short identifier that is nobody's" },
+	{ "0070000003", "6C01", "MANAGE CHANNEL with a wrong Le" },
+	{ "0070000100", "9000", "a channel of our choice" },
+	{ "0070000100", "6A81", "the same again" },
+	{ "0070000900", "6A81", "a channel that the card does not have" },
+	{ "0070800100", "9000", "closing it" },
+	{ "0070800100", "6200", "closing it twice" },
+	{ "0070800000", "6A86", "closing the basic channel" },
+	{ "0070400000", "6A86", "MANAGE CHANNEL with an unknown P1" },
+	{ "00C0000010", "6985", "GET RESPONSE with nothing to get" },
+	{ "80E2910003BF2000", "6D00", "STORE DATA to nobody" },
+	{ "00E2910003BF2000", "6E00", "STORE DATA in the wrong class" },
+	{ "0001000000", "6D00", "an instruction that does not exist" },
+	{ "80A4040000", "6E00", "SELECT in the wrong class" },
+	{ "8012000000", "6985", "FETCH with nothing to fetch" },
+	{ "8014000003810301", "6985", "TERMINAL RESPONSE to nothing" },
+	{ "80AA000003A90183", "6A80", "TERMINAL CAPABILITY that is no TLV" },
+	{ "80AA000005A903830107", "9000", "TERMINAL CAPABILITY" },
+	{ "8010000002FFFF", "9000", "TERMINAL PROFILE" },
+	{ "0020000208FFFFFFFFFFFFFFFF", "6A88", "VERIFY of an unknown PIN" },
+	{ "80F2030000", "6A86", "STATUS with an unknown P1" },
+	/* The ISD-R from here on. */
+	{ "00A4040010" TALK_ISDR, "6121", "SELECT of the ISD-R" },
+	{ "00C0000022", "6C21", "GET RESPONSE of too much" },
+	{ "00C0010021", "6A86", "GET RESPONSE with P1" },
+	{ "80C000000A", "6F1F8410A00000055910" "6117", "a part of it, in the other class" },
+	{ "00C0000017", "10FFFFFFFF8900000100A5049F6501FFE0058203020500" "9000", "and the rest" },
+	{ "00C0000021", "6985", "once is enough" },
+	{ "80E2910000", "6700", "STORE DATA without data" },
+	{ "80E2900003BF2000", "6A86", "STORE DATA with P1 that no answer wants" },
+	{ "80E2910103BF2000", "6A86", "a first block with number 1" },
+	{ "80E2110003BF3E03", "9000", "a first block" },
+	{ "80E29102035C015A", "6A86", "the third after the first" },
+	{ "80E29101035C015A", "6A86", "and then the second: it is forgotten" },
+	{ "80E2110003BF3E03", "9000", "a first block" },
+	{ "80E29101035C015A", "6115", "and the second" },
+	{ "80E2910003BF2000", "610C", "a new command drops the answer of the old one" },
+	{ "80E2910003BF3E03", "6A80", "a TLV that is cut" },
+	{ "80E2910004BF200000", "6A80", "octets behind the TLV" },
+	{ "80E2910003BF7F00", "6A88", "a function that nobody has" },
+	{ "80E2910003BF3E00", "6A80", "GetEID without a tag list" },
+	{ "80E29100051F81010100", "6A88", "a tag of three octets" },
+	{ "80E2910001BF", "6A80", "half a tag" },
+	{ "80E29100061F8181818100", "6A80", "a tag without an end" },
+	{ "8010000002FFFF", "6982", "TERMINAL PROFILE while the ISD-R is selected" },
+	{ "00A4040010A0000005591010FFFFFFFF8900000200", "611A", "SELECT of the ECASD" },
+	{ "80E2910003BF2000", "6982", "ES10 to the ECASD" },
+};
+
+static void misuse_is_answered_with_its_status_word(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(misuses); i++) {
+		const char *got = talk(&t, misuses[i].apdu);
+
+		if (strcmp(got, misuses[i].answer))
+			fail_msg("%s (%s): got %s, expected %s", misuses[i].legend,
+				 misuses[i].apdu, got, misuses[i].answer);
+	}
+	talk_close(&t);
+}
+
+static void commands_of_two_channels_do_not_mix(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 0);
+	talk_isdr(&t);
+	talk(&t, "00A4040010" TALK_ISDR);
+	assert_string_equal(talk(&t, "81E2110003BF3E03"), "9000");
+	assert_string_equal(talk(&t, "80E29101035C015A"), "6A86");
+	assert_string_equal(talk(&t, "81E2110003BF3E03"), "9000");
+	assert_string_equal(talk(&t, "81E29101035C015A"), "6115");
+	assert_string_equal(talk(&t, "00C0000015"), "6985");
+	assert_string_equal(talk(&t, "01C0000015"), "BF3E125A10" EID "9000");
+	talk_close(&t);
+}
+
+static void twenty_channels_can_be_open(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "many-channels", 0);
+	for (unsigned i = 1; i < 20; i++) {
+		talk_isdr(&t);
+		assert_int_equal(t.channel, i);
+		assert_string_equal(talk_es10(&t, "BF3E035C015A"), "BF3E125A10" EID);
+	}
+	assert_string_equal(talk(&t, "0070000001"), "6A81");
+	talk_reset(&t);
+	assert_string_equal(talk(&t, "C0E2910003BF2000"), "6881");
+	talk_close(&t);
+}
+
+static void long_answers_come_in_parts(void **state)
+{
+	uint8_t icon[1024];
+	struct talk t;
+	struct ve_state *s;
+	const char *got;
+
+	(void)state;
+	start(&t, NULL, 1);
+	s = euicc_card_state(t.card);
+	memset(icon, 0x42, sizeof(icon));
+	blob_set(&s->profiles[0].field[VE_ICON], icon, sizeof(icon));
+	talk_isdr(&t);
+	assert_string_equal(talk(&t, "81E2910003BF2D00"), "6100");
+	got = talk_es10(&t, "BF2D00");
+	assert_true(strlen(got) > 2 * 1024);
+	assert_memory_equal(got, "BF2D820", 7);
+	talk_close(&t);
+}
+
+/* --- files ------------------------------------------------------------------------------------------ */
+
+static void files_follow_the_enabled_profile(void **state)
+{
+	static const char *const steps[][2] = {
+		{ "00A40004022FE2", "6120" },
+		{ "00B000000A", "980010325476981032F4" "9000" },
+		{ "00A4040007A0000000871002", "6140" },
+		{ "00A40004026F07", "611F" },
+		{ "00B0000009", "080910101032547698" "9000" },
+		{ "00A40004026FAD", "6122" },
+		{ "00B0000004", "00000002" "9000" },
+		{ "00B0000002", "0000" "9000" },
+		{ "00B0000005", "6C04" },
+		{ "00B0000400", "6B00" },
+		{ "00B2010400", "6981" },
+	};
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		const char *got = talk(&t, steps[i][0]);
+
+		/* What a template is long is not the matter here. */
+		if (!strncmp(steps[i][1], "61", 2) ? strncmp(got, "61", 2) : strcmp(got, steps[i][1]))
+			fail_msg("%s: got %s, expected %s", steps[i][0], got, steps[i][1]);
+	}
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A98001032547698103224810100"),
+			    "BF3103800100");
+	assert_string_equal(talk(&t, "00A40004026F07"), "6A82");
+	talk(&t, "00A40004022FE2");
+	assert_string_equal(talk(&t, "00B000000A"), "98001032547698103224" "9000");
+	assert_string_equal(talk_es10(&t, "BF3211A00C5A0A98001032547698103224810100"),
+			    "BF3203800100");
+	assert_string_equal(talk(&t, "00B000000A"), "98001032547698103285" "9000");
+	assert_string_equal(talk(&t, "00A4040007A0000000871002"), "6A82");
+	talk_close(&t);
+}
+
+static void pin_guards_what_it_should(void **state)
+{
+	static const char *const steps[][2] = {
+		{ "00B0870000", "6982" },
+		{ "0020000100", "63C3" },
+		{ "002000010831323335FFFFFFFF", "63C2" },
+		{ "002000010831323334FFFFFFFF", "9000" },
+		{ "00B0870009", "0801101010325476F8" "9000" },
+		{ "002000010831323335FFFFFFFF", "63C2" },
+		{ "002000010831323335FFFFFFFF", "63C1" },
+		{ "002000010831323335FFFFFFFF", "6983" },
+		{ "002000010831323334FFFFFFFF", "6983" },
+	};
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 2);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A98001032547698103224810100"),
+			    "BF3103800100");
+	talk(&t, "00A4040007A0000000871002");
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		assert_string_equal(talk(&t, steps[i][0]), steps[i][1]);
+	/* The tries are counted for good. */
+	talk_shut(&t);
+	talk_open(&t, NULL);
+	assert_string_equal(talk(&t, "0020000100"), "6983");
+	talk_close(&t);
+}
+
+/* --- switching --------------------------------------------------------------------------------------- */
+
+static const char list_states[] = "BF2D055C035A9F70";
+static const char first_enabled[] = "BF2D26A024E3105A0A980010325476981032F49F700101"
+				    "E3105A0A980010325476981032249F700100";
+static const char second_enabled[] = "BF2D26A024E3105A0A980010325476981032F49F700100"
+				     "E3105A0A980010325476981032249F700101";
+
+static void refresh_lets_the_switch_wait_for_the_reset(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "consumer-refresh", 2);
+	talk_isdr(&t);
+	assert_string_equal(talk(&t, "81E2910014BF3111A00C5A0A980010325476981032248101FF"), "6106");
+	assert_string_equal(talk(&t, "01C0000006"), "BF3103800100" "910B");
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	talk(&t, "00A40004022FE2");
+	assert_string_equal(talk(&t, "00B000000A"), "980010325476981032F4" "910B");
+	/* Another switch finds the toolkit busy. */
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A980010325476981032F48101FF"),
+			    "BF3103800105");
+	assert_string_equal(talk(&t, "8012000009"), "6C0B");
+	assert_string_equal(talk(&t, "801200000B"), "D009810301010482028182" "9000");
+	assert_string_equal(talk(&t, "801400000C810301010482028281830100"), "9000");
+	talk_reset(&t);
+	assert_string_equal(talk(&t, "81E2910003BF2D00"), "6881");
+	talk(&t, "00A40004022FE2");
+	assert_string_equal(talk(&t, "00B000000A"), "98001032547698103224" "9000");
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	/* The old one was disabled, then the new one enabled; it tells nobody but one host. */
+	assert_string_equal(talk_es10(&t, "BF2800"),
+			    "BF2846A044BF2F1F800101810205200C0A64702E6578616D706C655A0A9800103254769810"
+			    "32F4BF2F1F800102810206400C0A64702E6578616D706C655A0A98001032547698103224");
+	talk_close(&t);
+}
+
+static void switch_that_waits_survives_the_power(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "consumer-refresh", 2);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A980010325476981032248101FF"),
+			    "BF3103800100");
+	talk_shut(&t);
+	talk_open(&t, NULL);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	talk_close(&t);
+}
+
+static void rules_of_a_profile_hold(void **state)
+{
+	static const struct euicc_profile ruled[] = {
+		{ .iccid = TEXT("8900012345678901234"), .class = VE_CLASS_OPERATIONAL,
+		  .enabled = true, .ppr = 3 },
+		{ .iccid = TEXT("89000123456789012342"), .class = VE_CLASS_OPERATIONAL },
+		{ .iccid = TEXT("89000123456789012343"), .class = VE_CLASS_TEST },
+		{ .iccid = TEXT("89000123456789012344"), .class = VE_CLASS_OPERATIONAL, .ppr = 2 },
+	};
+	static const char *const steps[][3] = {
+		{ "BF3111A00C5A0A98001032547698103224810100", "BF3103800103", "PPR1" },
+		{ "BF3211A00C5A0A980010325476981032F4810100", "BF3203800103", "PPR1" },
+		{ "BF330C5A0A980010325476981032F4", "BF3303800102", "still enabled" },
+		{ "BF330C5A0A98001032547698103244", "BF3303800103", "PPR2" },
+		{ "BF3111A00C5A0A98001032547698103234810100", "BF3103800100", "a test goes over it" },
+		{ "BF3111A00C5A0A98001032547698103224810100", "BF3103800104", "a third one" },
+		{ "BF3211A00C5A0A98001032547698103234810100", "BF3203800100", "the test is over" },
+		{ "BF3211A00C5A0A980010325476981032F4810100", "BF3203800103", "and it is back" },
+		{ "BF330C5A0A98001032547698103224", "BF3303800100", "deleted" },
+		{ "BF330C5A0A98001032547698103224", "BF3303800101", "gone" },
+		{ "BF3404820205E0", "BF3403800100", "a memory reset asks for no rules" },
+		{ "BF2D00", "BF2D02A000", "nothing is left" },
+		{ "BF3404820205E0", "BF3403800101", "nothing to delete" },
+	};
+	struct euicc_recipe r = {
+		.eid = TEXT(EID), .version = _VE_VERSION_MAX,
+		.profiles = ruled, .n_profiles = ARRAY_SIZE(ruled),
+	};
+	struct talk t;
+
+	(void)state;
+	talk_make(&t, &r);
+	talk_open(&t, NULL);
+	/* As if it had been downloaded: what was on the card from the beginning stays. */
+	euicc_card_state(t.card)->profiles[2].preloaded = 0;
+	talk_isdr(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		const char *got = talk_es10(&t, steps[i][0]);
+
+		if (strcmp(got, steps[i][1]))
+			fail_msg("%s: got %s, expected %s", steps[i][2], got, steps[i][1]);
+	}
+	talk_close(&t);
+}
+
+static const struct euicc_profile three[] = {
+	{ .iccid = TEXT("8900012345678901234"), .class = VE_CLASS_OPERATIONAL, .enabled = true },
+	{ .iccid = TEXT("89000123456789012342"), .class = VE_CLASS_OPERATIONAL,
+	  .fallback = true, .fallback_allowed = true },
+	{ .iccid = TEXT("89000123456789012343"), .class = VE_CLASS_OPERATIONAL, .ecall = true },
+};
+
+/* What is enabled: "1", "2", "3" or "-" by position. */
+static const char *enabled_one(struct talk *t)
+{
+	static const char *const names[] = { "1", "2", "3" };
+	struct ve_state *s = euicc_card_state(t->card);
+
+	for (size_t i = 0; i < s->n_profiles && i < ARRAY_SIZE(names); i++)
+		if (s->profiles[i].enabled)
+			return names[i];
+	return "-";
+}
+
+static void fallback_and_emergency_come_and_go(void **state)
+{
+	static const char *const steps[][3] = {
+		{ "BF5E03800100", "BF5E03800106", "1" },        /* not on fallback */
+		{ "BF5D03800100", "BF5D03800100", "2" },
+		{ "BF5D03800100", "BF5D03800102", "2" },        /* already */
+		{ "BF5E03800100", "BF5E03800100", "1" },
+		{ "BF5E03800100", "BF5E03800106", "1" },        /* once */
+		{ "BF5B03800100", "BF5B03800100", "3" },
+		{ "BF5B03800100", "BF5B03800102", "3" },
+		{ "BF5D03800100", "BF5D03800168", "3" },        /* not during an emergency call */
+		{ "BF640482020780", "BF6403800168", "3" },
+		{ "BF5C03800100", "BF5C03800100", "1" },
+		{ "BF5C03800100", "BF5C03800102", "1" },
+	};
+	struct euicc_recipe r = {
+		.eid = TEXT(EID), .version = VE_SGP32_12, .personality = "data-at-once",
+		.profiles = three, .n_profiles = ARRAY_SIZE(three),
+	};
+	struct talk t;
+
+	(void)state;
+	talk_make(&t, &r);
+	talk_open(&t, NULL);
+	talk_isdr(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_string_equal(talk_es10(&t, steps[i][0]), steps[i][1]);
+		assert_string_equal(enabled_one(&t), steps[i][2]);
+	}
+	talk_close(&t);
+}
+
+/* --- personalities ------------------------------------------------------------------------------------ */
+
+static void cards_that_lock_want_a_reset(void **state)
+{
+	static const char *const locking[] = { "iot-silent-6985", "iot-refresh-910b" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(locking); i++) {
+		struct euicc_recipe r = {
+			.eid = TEXT(EID), .version = _VE_VERSION_MAX, .personality = locking[i],
+			.profiles = three, .n_profiles = ARRAY_SIZE(three),
+		};
+		struct talk t;
+
+		talk_make(&t, &r);
+		talk_open(&t, NULL);
+		talk_isdr(&t);
+		assert_string_equal(talk_es10(&t, "BF5D038001FF"), "BF5D03800100");
+		assert_string_equal(talk_es10(&t, "BF2B00"), "6985");
+		talk_isdr(&t);
+		assert_string_equal(talk_es10(&t, "BF2B00"), "6985");
+		talk_reset(&t);
+		talk_isdr(&t);
+		assert_string_equal(talk_es10(&t, "BF2B00"), "BF2B02A000");
+		assert_string_equal(enabled_one(&t), "2");
+		talk_close(&t);
+	}
+}
+
+static const struct habit {
+	const char *personality;
+	const char *channel;            /* MANAGE CHANNEL first, if any */
+	const char *apdu, *answer;
+} habits[] = {
+	{ "custom-aid-only", NULL, "00A4040010" TALK_ISDR, "6A82" },
+	{ "custom-aid-only", NULL, "00A4040010A0000005591010FFFFFFFF8900050500", "6121" },
+	{ "basic-channel-only", "0070000001", "01A4040010" TALK_ISDR, "6881" },
+	{ "basic-channel-only", NULL, "00A4040010" TALK_ISDR, "6121" },
+	{ "iot-thales-long-fci", NULL, "00A4040410" TALK_ISDR, "6173" },
+	{ "iot-gd-25", NULL, "00A4040010" TALK_ISDR, "6127" },
+	{ "iot-silent-6985", NULL, "00A4040410" TALK_ISDR, "6120" },
+	{ "data-at-once", NULL, "00A4040010" TALK_ISDR "00",
+	  "6F1F8410" TALK_ISDR "A5049F6501FFE0058203020500" "9000" },
+	{ "iot-gd-25", "0070000700", "80F2000C00", "9000" },
+};
+
+static void personalities_have_their_habits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(habits); i++) {
+		const struct habit *h = &habits[i];
+		struct talk t;
+
+		start(&t, h->personality, 2);
+		if (h->channel)
+			assert_int_equal((talk(&t, h->channel), talk_sw(&t)), 0x9000);
+		assert_string_equal(talk(&t, h->apdu), h->answer);
+		talk_close(&t);
+	}
+}
+
+static void card_of_one_operator_goes_back_to_it(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "iot-boot-revert", 2);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A98001032547698103224810100"),
+			    "BF3103800100");
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	talk_reset(&t);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	talk_power_off(&t);
+	talk_reset(&t);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, list_states), first_enabled);
+	talk_close(&t);
+}
+
+static void gate_opens_with_terminal_capability(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "iot-termcap-gate", 0);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3E035C015A"), "6985");
+	assert_string_equal(talk(&t, "80AA000005A903830107"), "9000");
+	assert_string_equal(talk_es10(&t, "BF3E035C015A"), "6985");
+	assert_string_equal(talk(&t, "80AA000005A903840101"), "9000");
+	assert_string_equal(talk_es10(&t, "BF3E035C015A"), "BF3E125A10" EID);
+	talk_reset(&t);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF3E035C015A"), "6985");
+	talk_close(&t);
+}
+
+static const struct {
+	const char *personality, *request, *answer;
+} enabling[] = {
+	{ "ecp-enable-aid-only", "BF3111A00C5A0A98001032547698103224810100", "BF310380017F" },
+	{ "ecp-enable-aid-only", "BF3117A0124F10A0000005591010FFFFFFFF8900001200810100",
+	  "BF3103800100" },
+	{ "ecp-enable-refresh0-only", "BF3111A00C5A0A980010325476981032248101FF", "BF310380017F" },
+	{ "ecp-enable-refresh0-only", "BF3111A00C5A0A98001032547698103224810100", "BF3103800100" },
+	{ "tags-strict", "BF2D055C039F7B5A", "BF2D03810101" },
+	{ "classic-consumer", "BF2D13A00C5A0A980010325476981032245C039F7B5A",
+	  "BF2D10A00EE30C5A0A98001032547698103224" },
+	{ "classic-consumer", "BF5500", "6A88" },
+	{ "classic-consumer", "BF2D04A0028000", "BF2D03810101" },
+	{ "mem-reset-partial", "BF640482020106", "BF6409800100810101820100" },
+};
+
+static void functions_have_their_habits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(enabling); i++) {
+		struct talk t;
+		const char *got;
+
+		start(&t, enabling[i].personality, 2);
+		talk_isdr(&t);
+		got = talk_es10(&t, enabling[i].request);
+		if (strcmp(got, enabling[i].answer))
+			fail_msg("%s, %s: got %s, expected %s", enabling[i].personality,
+				 enabling[i].request, got, enabling[i].answer);
+		talk_close(&t);
+	}
+}
+
+static void card_without_sms_storage_has_no_such_file(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	start(&t, "sms-storage-zero", 2);
+	talk(&t, "00A4040007A0000000871002");
+	assert_string_equal(talk(&t, "00A40004026F3C"), "6A82");
+	talk_close(&t);
+	start(&t, NULL, 2);
+	talk(&t, "00A4040007A0000000871002");
+	talk(&t, "00A40004026F3C");
+	assert_int_equal(talk_sw(&t) >> 8, 0x61);
+	talk_close(&t);
+}
+
+/* --- faults -------------------------------------------------------------------------------------------- */
+
+static void ordered_faults_happen(void **state)
+{
+	const char eid[] = "BF3E035C015A", good[] = "BF3E125A10" EID;
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 2);
+	talk_isdr(&t);
+	assert_int_equal(euicc_card_fault(t.card, "bf3e#2:sw=6F00"), 0);
+	assert_string_equal(talk_es10(&t, eid), good);
+	assert_string_equal(talk_es10(&t, eid), "6F00");
+	assert_string_equal(talk_es10(&t, eid), good);
+	euicc_card_faults_clear(t.card);
+
+	/* Carried out, but told otherwise. */
+	assert_int_equal(euicc_card_fault(t.card, "BF31:after,sw=6581"), 0);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A98001032547698103224810100"), "6581");
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+	/* Not carried out. */
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "BF31:sw=6581"), 0);
+	assert_string_equal(talk_es10(&t, "BF3111A00C5A0A980010325476981032F4810100"), "6581");
+	assert_string_equal(talk_es10(&t, list_states), second_enabled);
+
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "bf3e*:cut"), 0);
+	assert_string_equal(talk_es10(&t, eid), "BF3E125A108904903212");
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "bf3e:empty"), 0);
+	assert_string_equal(talk_es10(&t, eid), "");
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "bf3e:garbage"), 0);
+	assert_string_not_equal(talk_es10(&t, eid), good);
+
+	/* Mute until it is reset. */
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "apdu#2:mute"), 0);
+	assert_string_equal(talk(&t, "0070000001"), "029000");
+	assert_string_equal(talk(&t, "0070000001"), "");
+	assert_string_equal(talk(&t, "0070000001"), "");
+	talk_reset(&t);
+	assert_string_equal(talk(&t, "0070000001"), "019000");
+
+	/* A reset nobody was told of: the channel is gone. */
+	euicc_card_faults_clear(t.card);
+	talk_isdr(&t);
+	assert_int_equal(euicc_card_fault(t.card, "apdu:reset"), 0);
+	assert_string_equal(talk(&t, "80F2000C00"), "9000");
+	assert_string_equal(talk_es10(&t, eid), "6881");
+	talk_close(&t);
+}
+
+static void wrong_orders_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"", "bf31", "bf31:", "bf31:sw", "bf31:sw=1234", "bf31:sw=6F000", "bf31#0:mute",
+		"bf31#x:mute", ":mute", "xyz:mute", "bf31:mute=1", "bf31:delay", "bf31:after,",
+		"bf31:boom", "0:mute",
+	};
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (euicc_card_fault(t.card, wrong[i]) == 0)
+			fail_msg("\"%s\" was taken", wrong[i]);
+	for (size_t i = 0; i < 16; i++)
+		assert_int_equal(euicc_card_fault(t.card, "apdu#1000:mute"), 0);
+	assert_int_not_equal(euicc_card_fault(t.card, "apdu:mute"), 0);
+	talk_close(&t);
+}
+
+static bool never(void *arg)
+{
+	return ((struct talk *)arg)->done;
+}
+
+static void times_and_silence_are_kept(void **state)
+{
+	static const uint8_t status[] = { 0x80, 0xf2, 0x00, 0x0c, 0x00 };
+	const struct ve_times times = { .apdu_ms = 100 };
+	struct talk t;
+
+	(void)state;
+	start(&t, NULL, 0);
+	euicc_card_set_times(t.card, &times);
+	t.done = false;
+	card_transmit(t.card, status, sizeof(status));
+	assert_false(fake_ev_until(never, &t, 99));
+	assert_true(fake_ev_until(never, &t, 2));
+	assert_int_equal(euicc_card_fault(t.card, "apdu:delay=5000"), 0);
+	t.done = false;
+	card_transmit(t.card, status, sizeof(status));
+	assert_false(fake_ev_until(never, &t, 5099));
+	assert_true(fake_ev_until(never, &t, 2));
+	euicc_card_faults_clear(t.card);
+	assert_int_equal(euicc_card_fault(t.card, "apdu:silent"), 0);
+	t.done = false;
+	card_transmit(t.card, status, sizeof(status));
+	assert_false(fake_ev_until(never, &t, 1000000));
+	talk_reset(&t);
+	assert_string_equal(talk(&t, "80F2000C00"), "9000");
+	/* Power taken away in the middle: no answer comes. */
+	t.done = false;
+	card_transmit(t.card, status, sizeof(status));
+	card_power_off(t.card);
+	assert_false(fake_ev_until(never, &t, 1000000));
+	talk_close(&t);
+}
+
+/* --- making -------------------------------------------------------------------------------------------- */
+
+static void profiles_in_words_are_judged(void **state)
+{
+	static const struct {
+		const char *words;
+		int good;
+	} cases[] = {
+		{ "iccid=8900012345678901234", 1 },
+		{ "iccid=8900012345678901234,imsi=001010123456789,name=A,class=test,enabled", 1 },
+		{ "# a file\niccid=8900012345678901234\nname = Two words \n\nppr=3\nenabled=no\n", 1 },
+		{ "", 0 }, { "name=A", 0 }, { "iccid", 0 }, { "iccid=890001", 0 },
+		{ "iccid=8900012345678901234x", 0 }, { "iccid=8900012345678901234,colour=red", 0 },
+		{ "iccid=8900012345678901234,class=none", 0 },
+		{ "iccid=8900012345678901234,size=-1", 0 },
+		{ "iccid=8900012345678901234,imsi=12", 0 },
+		{ "iccid=8900012345678901234,pin=12", 0 },
+		{ "iccid=8900012345678901234,ppr=4", 0 },
+		{ "iccid=8900012345678901234,mnc-digits=4", 0 },
+		{ "iccid=8900012345678901234,owner=1", 0 },
+		{ "iccid=8900012345678901234,smdp-oid=xy", 0 },
+		{ "iccid=8900012345678901234,enabled=maybe", 0 },
+	};
+	_cleanup_(freep) struct ve_state *s = calloc(1, sizeof(*s));
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct euicc_profile p;
+		char why[EUICC_WHY_MAX] = "";
+		int r = euicc_profile_parse(text_of(cases[i].words), &p, why);
+
+		assert_int_equal(ve_state_init(s, "/nonexistent", TEXT(EID), VE_SGP22), 0);
+		if (!r)
+			r = euicc_profile_put(s, &p, why);
+		if ((r == 0) != cases[i].good)
+			fail_msg("\"%s\": %d, %s", cases[i].words, r, why);
+		assert_true(!r || why[0]);
+		ve_state_free(s);
+	}
+}
+
+static void wrong_recipes_are_refused(void **state)
+{
+	struct euicc_recipe good = { .eid = TEXT(EID), .version = _VE_VERSION_MAX };
+	char why[EUICC_WHY_MAX];
+	struct euicc_recipe r;
+	struct talk t;
+
+	(void)state;
+	talk_make(&t, &good);
+	assert_int_not_equal(euicc_make(&good, why), 0);
+	r = good;
+	r.dir = "/tmp/euicc-no/such/place";
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	r.dir = "/tmp/euicc-no";
+	r.eid = TEXT("89049032123451234512345678901236");
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	r.eid = TEXT("8904903212345123451234567890123");
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	r = good;
+	r.dir = "/tmp/euicc-no";
+	r.personality = "nobody";
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	r.personality = NULL;
+	r.pki[0] = "tests/vectors/rsp/pki/nist";        /* of another EID */
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	r.pki[0] = "tests/vectors";
+	assert_int_not_equal(euicc_make(&r, why), 0);
+	rmdir("/tmp/euicc-no");
+	talk_close(&t);
+}
+
+static void damaged_state_is_not_taken_for_a_card(void **state)
+{
+	struct euicc_recipe good = {
+		.eid = TEXT(EID), .version = _VE_VERSION_MAX, .profiles = two, .n_profiles = 2,
+	};
+	struct euicc_options o = { 0 };
+	struct card *card;
+	char path[128], why[EUICC_WHY_MAX];
+	struct talk t;
+	FILE *f;
+
+	(void)state;
+	talk_make(&t, &good);
+	o.dir = t.dir;
+	snprintf(path, sizeof(path), "%s/state", t.dir);
+	for (long cut = 0; cut < 300; cut += 7) {
+		assert_int_equal(truncate(path, cut), 0);
+		assert_int_not_equal(euicc_card_open(&o, &card, why), 0);
+		unlink(path);
+		assert_int_equal(euicc_make(&good, why), 0);
+	}
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fputc(0x30, f);
+	fclose(f);
+	assert_int_not_equal(euicc_card_open(&o, &card, why), 0);
+	talk_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(card_answers_to_reset_and_gives_its_eid),
 		cmocka_unit_test(profiles_are_listed_enabled_and_disabled),
+		cmocka_unit_test(misuse_is_answered_with_its_status_word),
+		cmocka_unit_test(commands_of_two_channels_do_not_mix),
+		cmocka_unit_test(twenty_channels_can_be_open),
+		cmocka_unit_test(long_answers_come_in_parts),
+		cmocka_unit_test(files_follow_the_enabled_profile),
+		cmocka_unit_test(pin_guards_what_it_should),
+		cmocka_unit_test(refresh_lets_the_switch_wait_for_the_reset),
+		cmocka_unit_test(switch_that_waits_survives_the_power),
+		cmocka_unit_test(rules_of_a_profile_hold),
+		cmocka_unit_test(fallback_and_emergency_come_and_go),
+		cmocka_unit_test(cards_that_lock_want_a_reset),
+		cmocka_unit_test(personalities_have_their_habits),
+		cmocka_unit_test(card_of_one_operator_goes_back_to_it),
+		cmocka_unit_test(gate_opens_with_terminal_capability),
+		cmocka_unit_test(functions_have_their_habits),
+		cmocka_unit_test(card_without_sms_storage_has_no_such_file),
+		cmocka_unit_test(ordered_faults_happen),
+		cmocka_unit_test(wrong_orders_are_refused),
+		cmocka_unit_test(times_and_silence_are_kept),
+		cmocka_unit_test(profiles_in_words_are_judged),
+		cmocka_unit_test(wrong_recipes_are_refused),
+		cmocka_unit_test(damaged_state_is_not_taken_for_a_card),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,13 +83,13 @@ static void finish_switch(struct ve *e)
 	blob_clear(&e->state.switch_to);
 }
 
-/* Cards made for one operator go back to that profile whenever they get power. */
+/* Cards made for one operator go back to his profile, their first, whenever they get power. */
 static void revert_profile(struct ve *e)
 {
 	if (!e->who->boot_reverts)
 		return;
 	for (size_t i = 0; i < e->state.n_profiles; i++)
-		if (e->state.profiles[i].preloaded && !e->state.profiles[i].enabled) {
+		if (e->state.profiles[i].preloaded) {
 			change_profile(e, blob_octets(&e->state.profiles[i].field[VE_AID]));
 			return;
 		}

@@ -485,9 +485,11 @@ static uint16_t run_fetch(struct ve *e, const struct apdu *a, struct tlv_out *w)
 {
 	if (e->proactive != VE_PROACTIVE_WAITS)
 		return SW_CONDITIONS;
+	/* A part of it would be of no use: the length is exact. */
+	if (!a->has_le || (a->le != sizeof(refresh) && !(e->who->data_at_once && a->le == 256)))
+		return SW_EXACT | sizeof(refresh);
 	tlv_put_raw(w, refresh, sizeof(refresh));
-	if (a->has_le && a->le == sizeof(refresh))
-		e->proactive = VE_PROACTIVE_FETCHED;
+	e->proactive = VE_PROACTIVE_FETCHED;
 	return SW_OK;
 }
 
