@@ -401,6 +401,7 @@ void card_at_lost(struct card_at *c)
 {
 	bool was_open = card_at_is_open(c);
 
+	c->losses++;
 	c->swept = c->swept_channels = false;
 	c->left[0] = '\0';
 	if (c->now && !c->now->basic && at_cmd_active(&c->cmd)) {

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 
 #include "ctl/ctl.h"
+#include "ipa/ipa.h"
 #include "modem/modem.h"
 #include "settings.h"
 
@@ -13,6 +14,9 @@ struct app {
 	const char *config_path;        /* NULL: none was read */
 	uint64_t started_ms;
 	struct modem modem;
+	struct ipa ipa;
+	uint32_t card_losses;           /* wire.c: of the card the IPA knows */
+	bool card_there;
 	struct ctl_user user;
 	struct ctl *ctl;                /* NULL: not open */
 	/* modem_methods.c */
@@ -20,6 +24,10 @@ struct app {
 	struct list_node waiting;       /* status calls that wait for a refresh */
 	struct ctl_job *reset_job;
 	struct ev_alarm reset_deadline;
+	/* euicc_methods.c */
+	struct profile_job *profile_job;        /* NULL: none is under way */
+	struct list_node card_waits;            /* calls that wait for the card to be read */
+	bool impatient;                         /* one of them has waited long enough */
 };
 
 /* Exit codes, in cellmuxd(8). */
@@ -46,5 +54,21 @@ void modem_methods_close(struct app *app);
 /* The modem's changed() and refreshed(). */
 void modem_methods_changed(struct app *app, unsigned what);
 void modem_methods_refreshed(struct app *app);
+
+
+/* euicc_json.c: the answers of euicc, profiles, eims, notifications; the card in one object. */
+struct json_object *euicc_to_json(const struct ipa *i);
+struct json_object *euicc_brief_to_json(const struct ipa *i);
+struct json_object *profiles_to_json(const struct ipa *i, const struct modem *m);
+struct json_object *eims_to_json(const struct ipa *i);
+struct json_object *notifications_to_json(const struct ipa *i);
+struct json_object *euicc_changes_to_json(unsigned what);
+
+/* euicc_methods.c */
+extern const struct ctl_method euicc_methods[];
+void euicc_methods_open(struct app *app);
+void euicc_methods_close(struct app *app);
+/* The IPA's changed(). */
+void euicc_methods_changed(struct app *app, unsigned what);
 
 #endif

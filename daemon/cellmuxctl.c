@@ -20,6 +20,11 @@ static const char usage[] =
 	"  watch                   a line for everything that changes\n"
 	"  at COMMAND              send one AT command and show the answer\n"
 	"  modem reset             restart the module\n"
+	"  profiles                what is on the eUICC\n"
+	"  profile ACTION ICCID    enable, disable, delete or nickname, where the card allows it\n"
+	"  euicc                   the eUICC itself\n"
+	"  eims                    the eIMs that may manage it\n"
+	"  notifications           what waits on the card to be delivered\n"
 	"  job ID                  how far a job is\n"
 	"  log [LEVEL]             show or set what the daemon logs\n"
 	"  hello                   who the daemon is and what you may do\n"
@@ -106,6 +111,37 @@ static const struct command {
 	  "\n"
 	  "Example:\n"
 	  "  cellmuxctl modem reset || cellmuxctl status\n" },
+	{ "profiles", 0, 0, { 0 }, NULL, run_profiles,
+	  "Usage: cellmuxctl profiles\n"
+	  "Lists the profiles on the eUICC. The enabled one is marked with *; with ! where the module\n"
+	  "does not use it (yet).\n"
+	  "\n"
+	  "  -v, --verbose           AID, owner and policy rules as well\n"
+	  "\n"
+	  "Example:\n"
+	  "  cellmuxctl profiles --json | jq -r '.profiles[] | select(.state == \"enabled\").iccid'\n" },
+	{ "profile", 2, 3, { OPT_NO_WAIT }, check_profile, run_profile,
+	  "Usage: cellmuxctl profile enable|disable|delete ICCID [--no-wait]\n"
+	  "       cellmuxctl profile nickname ICCID NAME\n"
+	  "Changes a profile and, after a switch, waits until the module uses it (4 min at most). Cards\n"
+	  "of SGP.32 take this from their eIM only. An empty NAME removes the nickname.\n"
+	  "\n"
+	  "      --no-wait           print the number of the job and end\n"
+	  "\n"
+	  "Example:\n"
+	  "  cellmuxctl profile enable 89000123456789012342 && cellmuxctl status\n" },
+	{ "euicc", 0, 0, { 0 }, NULL, run_euicc,
+	  "Usage: cellmuxctl euicc\n"
+	  "Shows the eUICC: EID, versions, memory, CI keys, addresses, rules.\n"
+	  "\n"
+	  "Example:\n"
+	  "  cellmuxctl euicc --json | jq -r .eid\n" },
+	{ "eims", 0, 0, { 0 }, NULL, run_eims,
+	  "Usage: cellmuxctl eims\n"
+	  "Lists the eIMs that are configured on the eUICC.\n" },
+	{ "notifications", 0, 0, { 0 }, NULL, run_notifications,
+	  "Usage: cellmuxctl notifications\n"
+	  "Lists the notifications that wait on the eUICC to be delivered.\n" },
 	{ "job", 1, 1, { OPT_CANCEL }, check_job, run_job,
 	  "Usage: cellmuxctl job ID [--cancel]\n"
 	  "Shows how far a job is. The last 16 ended ones are remembered.\n"

@@ -28,6 +28,19 @@ enum end run_watch(struct request *r);
 /* cellmuxctl_job.c */
 enum end run_modem(struct request *r);
 enum end run_job(struct request *r);
+/*
+ * A method whose answer is a job: waits for its end, showing progress on a terminal, and prints what
+ * came of it. params is taken over. With --no-wait only the job's number.
+ */
+enum end run_as_job(struct request *r, const char *method, struct json_object *params,
+		    uint64_t patience_ms,
+		    void (*print)(struct json_object *result, uint64_t took_ms));
+/* cellmuxctl_euicc.c */
+enum end run_euicc(struct request *r);
+enum end run_profiles(struct request *r);
+enum end run_eims(struct request *r);
+enum end run_notifications(struct request *r);
+enum end run_profile(struct request *r);
 
 /*
  * What is wrong with the arguments, told before anything is connected; END_OK: nothing. Options
@@ -38,6 +51,7 @@ enum end check_at(const struct request *r);
 enum end check_watch(const struct request *r);
 enum end check_modem(const struct request *r);
 enum end check_job(const struct request *r);
+enum end check_profile(const struct request *r);
 
 /* cellmuxctl_words.c: the modem's status in words, for the table and for what has changed. */
 struct aspect {

@@ -1,4 +1,4 @@
-/* modem reset and job: what takes longer than an answer should. */
+/* Jobs: what takes longer than an answer should. And modem reset, which is one. */
 #include "cellmuxctl.h"
 #include "cellmuxctl_print.h"
 #include "codec/json.h"
@@ -71,9 +71,10 @@ static bool is_running(struct json_object *job)
 }
 
 /* The job as it ended, the caller's. */
-static enum end follow(struct request *r, int64_t id, struct progress *p, struct json_object **ret)
+static enum end follow(struct request *r, int64_t id, uint64_t patience_ms, struct progress *p,
+		       struct json_object **ret)
 {
-	uint64_t deadline = p->start_ms + RESET_PATIENCE_MS;
+	uint64_t deadline = p->start_ms + patience_ms;
 	struct json_object *job = NULL, *params;
 	enum end e;
 
@@ -98,23 +99,18 @@ static enum end follow(struct request *r, int64_t id, struct progress *p, struct
 	return END_OK;
 }
 
-static enum end print_end(const struct request *r, struct json_object *job, uint64_t took_ms)
+/* Everything about the end of a job but what its result means. */
+static enum end print_end(const struct request *r, const char *method, struct json_object *job)
 {
 	struct text state = json_member_text(job, "state");
 
 	if (r->json)
 		print_json(stdout, job);
 	if (json_member(job, "error"))
-		return client_error(&(struct client){ 0 }, "modem reset", json_member(job, "error"));
+		return client_error(&(struct client){ 0 }, method, json_member(job, "error"));
 	if (!text_eq(state, "done")) {
-		complain("modem reset", TEXT_FMT, TEXT_ARG(state));
+		complain(method, TEXT_FMT, TEXT_ARG(state));
 		return END_REFUSED;
-	}
-	if (!r->json) {
-		print_safe(stdout, json_member_text(json_member(job, "result"), "state"));
-		fputs(" after ", stdout);
-		print_span(stdout, took_ms / 1000);
-		putchar('\n');
 	}
 	return END_OK;
 }
@@ -133,32 +129,39 @@ static enum end subscribe(struct request *r)
 	return e;
 }
 
-static enum end await_reset(struct request *r, int64_t id)
+static enum end await_job(struct request *r, const char *method, int64_t id, uint64_t patience_ms,
+			  void (*print)(struct json_object *result, uint64_t took_ms))
 {
 	struct progress p = { .terminal = isatty(STDERR_FILENO), .start_ms = client_now_ms() };
 	struct json_object *job;
-	enum end e = follow(r, id, &p, &job);
+	enum end e = follow(r, id, patience_ms, &p, &job);
 
 	progress_clear(&p);
 	if (e == END_TIME)
-		complain("modem reset", "job %lld has not ended within %d s; see cellmuxctl job %lld",
-			 (long long)id, RESET_PATIENCE_MS / 1000, (long long)id);
+		complain(method, "job %lld has not ended within %llu s; see cellmuxctl job %lld",
+			 (long long)id, (unsigned long long)patience_ms / 1000, (long long)id);
 	if (e != END_OK)
 		return e;
-	e = print_end(r, job, client_now_ms() - p.start_ms);
+	e = print_end(r, method, job);
+	if (e == END_OK && !r->json)
+		print(json_member(job, "result"), client_now_ms() - p.start_ms);
 	json_object_put(job);
 	return e;
 }
 
-enum end run_modem(struct request *r)
+enum end run_as_job(struct request *r, const char *method, struct json_object *params,
+		    uint64_t patience_ms,
+		    void (*print)(struct json_object *result, uint64_t took_ms))
 {
 	struct json_object *result;
 	int64_t id;
 	/* Before the request: a job that ends at once is heard of as well. */
 	enum end e = r->no_wait ? END_OK : subscribe(r);
 
-	if (e == END_OK)
-		e = client_call(&r->client, "modem.reset", NULL, CLIENT_PATIENCE_MS, &result);
+	if (e != END_OK)
+		json_object_put(params);
+	else
+		e = client_call(&r->client, method, params, CLIENT_PATIENCE_MS, &result);
 	if (e != END_OK)
 		return e;
 	id = member_count(result, "job");
@@ -167,7 +170,22 @@ enum end run_modem(struct request *r)
 	else if (r->no_wait)
 		printf("job %lld\n", (long long)id);
 	json_object_put(result);
-	return r->no_wait ? END_OK : await_reset(r, id);
+	return r->no_wait ? END_OK : await_job(r, method, id, patience_ms, print);
+}
+
+/* --- modem reset -------------------------------------------------------------------------------- */
+
+static void print_reset(struct json_object *result, uint64_t took_ms)
+{
+	print_safe(stdout, json_member_text(result, "state"));
+	fputs(" after ", stdout);
+	print_span(stdout, took_ms / 1000);
+	putchar('\n');
+}
+
+enum end run_modem(struct request *r)
+{
+	return run_as_job(r, "modem.reset", NULL, RESET_PATIENCE_MS, print_reset);
 }
 
 /* --- job ---------------------------------------------------------------------------------------- */

@@ -1,26 +1,6 @@
 /* The modem's status as the socket gives it: config/socket.md describes every member. */
 #include "app.h"
-
-static void put(struct json_object *o, const char *name, struct json_object *value)
-{
-	json_object_object_add(o, name, value);
-}
-
-static void put_text(struct json_object *o, const char *name, const char *text)
-{
-	put(o, name, text && text[0] ? json_object_new_string(text) : NULL);
-}
-
-static void put_int(struct json_object *o, const char *name, int64_t v)
-{
-	put(o, name, json_object_new_int64(v));
-}
-
-/* AT_NONE and -1 mean that nobody knows: null. */
-static void put_known(struct json_object *o, const char *name, int32_t v, int32_t none)
-{
-	put(o, name, v == none ? NULL : json_object_new_int(v));
-}
+#include "put.h"
 
 static void put_tenths(struct json_object *o, const char *name, int32_t v)
 {
@@ -57,9 +37,9 @@ static struct json_object *network_to_json(const struct modem_status *st)
 	for (int i = 0; i < _AT_REG_MAX; i++)
 		if (st->reg[i].stat >= 0)
 			put_int(domains, at_reg_command((enum at_reg_kind)i), st->reg[i].stat);
-	put(o, "registered", json_object_new_boolean(st->registered));
+	put_bool(o, "registered", st->registered);
 	put_text(o, "status", reg->stat < 0 ? "" : at_reg_stat_name(reg->stat));
-	put(o, "roaming", json_object_new_boolean(reg->stat >= 0 && at_reg_roaming(reg->stat)));
+	put_bool(o, "roaming", reg->stat >= 0 && at_reg_roaming(reg->stat));
 	put_text(o, "operator", st->operator_name);
 	put_text(o, "plmn", st->plmn);
 	put_text(o, "act", at_act_name(st->act));
@@ -82,20 +62,14 @@ static struct json_object *signal_to_json(const struct modem_signal *s)
 	return o;
 }
 
-static struct json_object *problem_to_json(const struct modem_status *st)
+static void put_problem(struct json_object *o, const struct modem_status *st)
 {
-	struct json_object *o;
+	struct json_object *problem;
 
-	if (!cause_is_set(&st->problem))
-		return NULL;
-	o = json_object_new_object();
-	put_text(o, "cause", cause_name(st->problem.kind));
-	put_text(o, "from", st->problem.from);
-	put_known(o, "code", st->problem.code, -1);
-	put_text(o, "step", st->problem.step);
-	put_text(o, "text", st->problem_text);
-	put_int(o, "ago_s", seconds_since(st->problem_ms));
-	return o;
+	put_cause(o, "problem", &st->problem, st->problem_text);
+	problem = json_object_object_get(o, "problem");
+	if (problem)
+		put_int(problem, "ago_s", seconds_since(st->problem_ms));
 }
 
 static struct json_object *counters_to_json(const struct modem *m)
@@ -136,7 +110,7 @@ struct json_object *modem_to_json(const struct modem *m)
 	put(o, "sim", sim_to_json(st));
 	put(o, "network", network_to_json(st));
 	put(o, "signal", signal_to_json(&st->signal));
-	put(o, "problem", problem_to_json(st));
+	put_problem(o, st);
 	put(o, "counters", counters_to_json(m));
 	return o;
 }

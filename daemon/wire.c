@@ -25,6 +25,49 @@ static void no_reload(struct ev_catch *c)
 	log_info("daemon", "configuration is read at start only; restart to apply changes");
 }
 
+/* --- the card: what the modem says of it, and the IPA wants of it ---------------------------------- */
+
+/* A card that was reset may be another one, or have another profile: the IPA looks at it anew. */
+static void watch_card(struct app *app)
+{
+	const struct modem *m = &app->modem;
+	bool there = m->st.state == MODEM_READY && m->st.sim != MODEM_SIM_ABSENT &&
+		     m->st.sim != MODEM_SIM_NOT_READY;
+
+	/* While its state is read the card is neither: what was known stays. */
+	if (m->st.state == MODEM_SIM || m->st.state == MODEM_IDENTIFYING)
+		return;
+	if (there && (!app->card_there || app->card_losses != m->card.losses)) {
+		app->card_losses = m->card.losses;
+		ipa_card_came(&app->ipa);
+	} else if (!there && app->card_there) {
+		ipa_card_went(&app->ipa);
+	}
+	app->card_there = there;
+}
+
+static void on_followed(struct modem *m, const struct cause *why)
+{
+	ipa_followed(&container_of(m, struct app, modem)->ipa, why);
+}
+
+static void on_follow(struct ipa *i, const char *iccid)
+{
+	modem_follow_start(&container_of(i, struct app, ipa)->modem, iccid);
+}
+
+static void on_follow_stop(struct ipa *i)
+{
+	modem_follow_stop(&container_of(i, struct app, ipa)->modem);
+}
+
+static void on_ipa_changed(struct ipa *i, unsigned what)
+{
+	euicc_methods_changed(container_of(i, struct app, ipa), what);
+}
+
+/* --- the modem --------------------------------------------------------------------------------------- */
+
 static void on_changed(struct modem *m, unsigned what)
 {
 	struct app *app = container_of(m, struct app, modem);
@@ -34,6 +77,7 @@ static void on_changed(struct modem *m, unsigned what)
 		snprintf(status, sizeof(status), "modem %s", modem_state_name(m->st.state));
 		notify_status(status);
 	}
+	watch_card(app);
 	modem_methods_changed(app, what);
 }
 
@@ -59,6 +103,7 @@ static void fill_modem_options(struct app *app)
 	o->run_dir = s->run_dir;
 	app->modem.changed = on_changed;
 	app->modem.refreshed = on_refreshed;
+	app->modem.follow.followed = on_followed;
 }
 
 static int make_directory(const char *path, mode_t mode)
@@ -89,6 +134,8 @@ static int complain(int r, const char *why)
 	}
 }
 
+static const struct ctl_method *const methods[] = { modem_methods, euicc_methods, NULL };
+
 static int open_parts(struct app *app)
 {
 	const struct settings *s = &app->settings;
@@ -103,20 +150,67 @@ static int open_parts(struct app *app)
 		return r;
 	fill_modem_options(app);
 	modem_methods_open(app);
+	euicc_methods_open(app);
+	app->ipa.changed = on_ipa_changed;
+	app->ipa.follow = on_follow;
+	app->ipa.follow_stop = on_follow_stop;
 	r = modem_open(&app->modem, s->wait, why);
 	if (r < 0)
 		return complain(r, why);
-	r = ctl_open(&app->ctl, &app->user, &o, modem_methods, why);
+	ipa_open(&app->ipa, &app->modem.card.channel);
+	r = ctl_open(&app->ctl, &app->user, &o, methods, why);
 	if (r < 0) {
+		ipa_close(&app->ipa);
 		modem_close(&app->modem);
 		return complain(r, why);
 	}
 	return EXIT_CODE_OK;
 }
 
+/*
+ * The channel on the card is given back: a module has few of them, and keeps them open for a daemon
+ * that is gone. Not for longer than a service manager would wait, though.
+ */
+#define CLOSE_CARD_MS 2000
+#define CLOSE_LOOK_MS 10
+
+static struct ev_alarm close_limit, close_look;
+static struct app *closing;
+
+static void on_close_limit(struct ev_alarm *a)
+{
+	(void)a;
+	ev_quit();
+}
+
+static void on_close_look(struct ev_alarm *a)
+{
+	if (card_at_is_closing(&closing->modem.card))
+		ev_alarm_start(a, CLOSE_LOOK_MS);
+	else
+		ev_quit();
+}
+
+static void close_card(struct app *app)
+{
+	ipa_close(&app->ipa);
+	if (!card_at_is_closing(&app->modem.card))
+		return;
+	closing = app;
+	close_limit.fired = on_close_limit;
+	close_look.fired = on_close_look;
+	ev_alarm_start(&close_limit, CLOSE_CARD_MS);
+	ev_alarm_start(&close_look, CLOSE_LOOK_MS);
+	ev_main();
+	ev_alarm_stop(&close_limit);
+	ev_alarm_stop(&close_look);
+}
+
 static void close_parts(struct app *app)
 {
+	euicc_methods_close(app);
 	modem_methods_close(app);
+	close_card(app);
 	ctl_close(app->ctl);
 	modem_close(&app->modem);
 }

@@ -5,7 +5,7 @@
 #include "ctl/server.h"
 #include "version.h"
 
-const char *const ctl_topics[] = { "modem", "job", NULL };
+const char *const ctl_topics[] = { "modem", "euicc", "job", NULL };
 
 /* --- hello -------------------------------------------------------------------------------------- */
 
@@ -15,8 +15,9 @@ static struct json_object *method_names(const struct ctl *c)
 
 	for (const struct ctl_builtin *b = ctl_builtins; b->name; b++)
 		json_object_array_add(a, json_object_new_string(b->name));
-	for (const struct ctl_method *m = c->methods; m->name; m++)
-		json_object_array_add(a, json_object_new_string(m->name));
+	for (size_t t = 0; c->methods[t]; t++)
+		for (const struct ctl_method *m = c->methods[t]; m->name; m++)
+			json_object_array_add(a, json_object_new_string(m->name));
 	return a;
 }
 

@@ -178,7 +178,7 @@ static int check_options(const struct ctl_options *o, struct sockaddr_un *addr,
 }
 
 int ctl_open(struct ctl **ret, struct ctl_user *user, const struct ctl_options *o,
-	     const struct ctl_method *methods, char why[CTL_WHY_MAX])
+	     const struct ctl_method *const *methods, char why[CTL_WHY_MAX])
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct ctl *c;

@@ -153,9 +153,20 @@ static bool may(struct ctl_client *cl, struct ctl_call *call, enum ctl_access ne
 	return false;
 }
 
+static const struct ctl_method *find_method(const struct ctl *c, struct text name)
+{
+	for (size_t t = 0; c->methods[t]; t++)
+		for (const struct ctl_method *m = c->methods[t]; m->name; m++)
+			if (text_eq(name, m->name))
+				return m;
+	return NULL;
+}
+
 static void run(struct ctl_client *cl, struct ctl_call *call, struct text name,
 		struct json_object *params)
 {
+	const struct ctl_method *m;
+
 	for (const struct ctl_builtin *b = ctl_builtins; b->name; b++) {
 		if (!text_eq(name, b->name))
 			continue;
@@ -163,14 +174,11 @@ static void run(struct ctl_client *cl, struct ctl_call *call, struct text name,
 			b->run(cl, call, params);
 		return;
 	}
-	for (const struct ctl_method *m = cl->ctl->methods; m->name; m++) {
-		if (!text_eq(name, m->name))
-			continue;
-		if (may(cl, call, m->access))
-			m->run(cl->ctl->user, call, params);
-		return;
-	}
-	ctl_fail(call, CTL_METHOD_NOT_FOUND, "no such method; hello lists them", NULL);
+	m = find_method(cl->ctl, name);
+	if (!m)
+		ctl_fail(call, CTL_METHOD_NOT_FOUND, "no such method; hello lists them", NULL);
+	else if (may(cl, call, m->access))
+		m->run(cl->ctl->user, call, params);
 }
 
 /* What is wrong with the request as such; NULL: nothing. */

@@ -30,17 +30,22 @@ static void on_read(struct facts_reader *r, const struct cause *why)
 	proc_answer(&i->proc, why);
 }
 
-static int read_facts(struct proc *p)
+int ipa_ask_facts(struct ipa *i, uint32_t facts)
 {
-	struct ipa *i = ipa_of(p);
-
-	i->reading = i->want;
-	i->want = 0;
+	i->reading = facts;
+	i->want &= ~facts;
 	i->asked = IPA_ASKED_READER;
 	i->reader = (struct facts_reader){ .euicc = &i->euicc, .facts = &i->facts,
 					   .want = i->reading, .done = on_read };
 	facts_read(&i->reader);
 	return 0;
+}
+
+static int read_facts(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+
+	return ipa_ask_facts(i, i->want);
 }
 
 static unsigned changes(uint32_t facts)
@@ -58,18 +63,20 @@ static unsigned changes(uint32_t facts)
 	return what;
 }
 
-static enum step_verdict keep_facts(struct proc *p)
+enum step_verdict ipa_keep_facts(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
 
 	if (p->answer.kind != CAUSE_NONE)
 		return ipa_no_answer(p);
 	i->facts_seq++;
+	if (i->card == IPA_CARD_READY)
+		i->changed(i, changes(i->reading));
 	return STEP_NEXT;
 }
 
 static const struct step read_steps[] = {
-	{ "read-card", read_facts, keep_facts, 0 },
+	{ "read-card", read_facts, ipa_keep_facts, 0 },
 	{ 0 }
 };
 
@@ -110,8 +117,10 @@ static void on_read_ended(struct ipa_work *w, const struct cause *why)
 		i->tries = 0;
 		if (first)
 			tell_card(i);
-		i->card = IPA_CARD_READY;
-		i->changed(i, changes(first ? FACTS_ALL : i->reading));
+		if (first) {
+			i->card = IPA_CARD_READY;
+			i->changed(i, changes(FACTS_ALL));
+		}
 		if (i->want)
 			ipa_submit(i, &i->read_card);
 		return;
@@ -142,6 +151,11 @@ void ipa_read_again(struct ipa *i, uint32_t facts)
 	i->want |= facts;
 	if (i->card == IPA_CARD_READY || i->card == IPA_CARD_READING)
 		ipa_submit(i, &i->read_card);
+}
+
+bool ipa_is_reading(const struct ipa *i)
+{
+	return i->card == IPA_CARD_READING || i->read_card.ipa || i->asked == IPA_ASKED_READER;
 }
 
 void ipa_card_came(struct ipa *i)

@@ -155,10 +155,17 @@ static enum step_verdict judge_state(struct proc *p)
 	return ipa_refused(p, "card", -1, "the card has not kept the change");
 }
 
+/* Whoever hears that it is done finds it in the list. */
+static int read_again(struct proc *p)
+{
+	return ipa_ask_facts(ipa_of(p), 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
+}
+
 static const struct step local_steps[] = {
 	{ "order",  give_order,         judge_order,  0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow", make_module_follow, judge_module, 0 },
 	{ "verify", ask_state,          judge_state,  0, ONGOING_TRIES, ONGOING_PAUSE_MS },
+	{ "read",   read_again,         ipa_keep_facts, 0 },
 	{ 0 }
 };
 
@@ -176,6 +183,9 @@ static void on_ended(struct ipa_work *w, const struct cause *why)
 {
 	struct ipa_local *l = container_of(w, struct ipa_local, work);
 
+	/* What came of it is not known: the card is. */
+	if (why)
+		ipa_read_again(l->ipa, 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
 	l->done(l, why);
 }
 
@@ -221,6 +231,7 @@ int ipa_local_start(struct ipa *i, struct ipa_local *l)
 
 	if (r < 0)
 		return r;
+	l->ipa = i;
 	l->switched = false;
 	l->follow_why = (struct cause){ 0 };
 	l->work.name = names[l->op];
@@ -228,8 +239,6 @@ int ipa_local_start(struct ipa *i, struct ipa_local *l)
 	l->work.ended = on_ended;
 	l->work.progress = on_progress;
 	ipa_submit(i, &l->work);
-	/* Behind it in the queue: whatever comes of it, what is shown shall be true. */
-	ipa_read_again(i, 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct card_at {
 	 */
 	void (*remember)(struct card_at *c, const char *handle);
 	char left[CARD_AT_HANDLE_MAX];  /* opened by a predecessor: closed before ours is opened */
+	uint32_t losses;                /* counts card_at_lost(): another card may be there since */
 
 	/* card_at.c and card_open.c only, from here */
 	enum card_at_way way;           /* the one that worked, or the family's */

@@ -76,11 +76,11 @@ struct ctl_options {
 
 /*
  * 0, or a negative errno and one line in why. -EADDRINUSE: another daemon listens there. methods
- * is ended by an entry without name and must stay. root, and the user the daemon runs as, are
+ * are tables, each ended by an entry without name, NULL behind the last one; they must stay. root, and the user the daemon runs as, are
  * always admins.
  */
 int ctl_open(struct ctl **ret, struct ctl_user *user, const struct ctl_options *o,
-	     const struct ctl_method *methods, char why[CTL_WHY_MAX]);
+	     const struct ctl_method *const *methods, char why[CTL_WHY_MAX]);
 /* Tells nobody, drops all clients, removes the socket. gone() is called for open calls. */
 void ctl_close(struct ctl *c);
 

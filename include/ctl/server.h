@@ -8,7 +8,7 @@
 
 struct ctl {
 	struct ctl_user *user;
-	const struct ctl_method *methods;
+	const struct ctl_method *const *methods;        /* tables, ended by NULL */
 	struct ctl_options o;
 	struct list_node clients;
 	uint64_t seq;                   /* of the last event */

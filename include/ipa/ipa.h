@@ -124,6 +124,8 @@ const char *ipa_error_text(const struct ipa *i);
 
 /* Reads these facts (1 << enum euicc_fact) anew, soon; many requests are one reading. */
 void ipa_read_again(struct ipa *i, uint32_t facts);
+/* Facts are being read, or will be soon: those in ipa.facts are not to be relied on. */
+bool ipa_is_reading(const struct ipa *i);
 
 /* --- for steps ------------------------------------------------------------------------------------ */
 
@@ -138,6 +140,9 @@ struct tlv_out ipa_writer(struct ipa *i);
 int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w);
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command);
 int ipa_ask_module(struct ipa *i, const char *iccid);
+/* Reads these facts as part of other work; its judge is, or ends with, ipa_keep_facts(). */
+int ipa_ask_facts(struct ipa *i, uint32_t facts);
+enum step_verdict ipa_keep_facts(struct proc *p);
 /* From judge(): fails with the card's result code, "profileNotInDisabledState". STEP_FAIL. */
 enum step_verdict ipa_refused(struct proc *p, const char *from, int code, const char *words);
 /* From judge(), where the answer cannot be read. STEP_FAIL. */

@@ -31,6 +31,7 @@ struct ipa_local {
 	struct cause follow_why;
 	bool switched;
 	/* local.c only */
+	struct ipa *ipa;
 	struct ipa_work work;
 	uint8_t raw_iccid[ES10_ICCID_OCTETS], aid[ES10_AID_MAX];
 	size_t aid_n;

@@ -28,8 +28,9 @@ static void drain(int fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	static const struct ctl_method *const tables[] = { methods, NULL };
 	static struct ctl_user user;
-	struct ctl ctl = { .user = &user, .methods = methods,
+	struct ctl ctl = { .user = &user, .methods = tables,
 			   .o = { .reader_group = "", .admin_group = "" } };
 	struct ctl_client *cl;
 	int fds[2];

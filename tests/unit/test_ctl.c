@@ -46,6 +46,8 @@ static const struct ctl_method methods[] = {
 	{ 0 }
 };
 
+static const struct ctl_method *const tables[] = { methods, NULL };
+
 static int setup(void **state)
 {
 	struct ctl_options o = { .path = path, .reader_group = "", .admin_group = "" };
@@ -58,7 +60,7 @@ static int setup(void **state)
 	text_copy(TEXT("/tmp/cellmux-ctl-XXXXXX"), dir, sizeof(dir));
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
-	assert_int_equal(ctl_open(&ctl, &user, &o, methods, why), 0);
+	assert_int_equal(ctl_open(&ctl, &user, &o, tables, why), 0);
 	return 0;
 }
 
@@ -513,7 +515,7 @@ static int open_at(const char *where, const char *reader_group)
 	struct ctl_user other;
 	struct ctl *second = NULL;
 	char why[CTL_WHY_MAX] = "";
-	int r = ctl_open(&second, &other, &o, methods, why);
+	int r = ctl_open(&second, &other, &o, tables, why);
 
 	if (r == 0)
 		ctl_close(second);
