@@ -187,10 +187,30 @@ static void acknowledge(struct se_acks *acks, uint32_t seq)
 		acks->seq[acks->n++] = seq;
 }
 
+/* A wrong token is the usual mistake: say so if it is one. */
+static void look_for_token(struct se_eim *e, struct se_card *c, const struct signed_result *r,
+			   int32_t right)
+{
+	uint8_t token[8];
+	struct octets parts[2] = { r->whole };
+	X509 *cert = NULL;
+
+	if (se_cert_parse(octets_from(c->euicc, c->euicc_n), &cert) < 0)
+		return;
+	for (int32_t t = 0; t < 32; t++) {
+		parts[1] = octets_from(token, se_token_do(t, token));
+		if (t != right && se_verify(X509_get0_pubkey(cert), parts, 2, r->signature) == 0)
+			se_remark(e, c, "the signature is right for association token %d, not for %d", t,
+				  right);
+	}
+	X509_free(cert);
+}
+
 static enum se_verdict check_result(struct se_eim *e, struct se_card *c, struct se_package *p,
 				    const struct signed_result *r, const char **ret_why)
 {
-	uint8_t token[8], other[8];
+	const size_t own = SE_SIGNATURE_LEN + 3;        /* 5F37 40 … at the package's end */
+	uint8_t token[8];
 	int32_t right = p ? p->token : c->token;
 	struct octets parts[2] = { r->whole, octets_from(token, se_token_do(right, token)) };
 	enum se_verdict v = se_card_signed(e, c, parts, 2, r->signature, ret_why);
@@ -199,17 +219,12 @@ static enum se_verdict check_result(struct se_eim *e, struct se_card *c, struct 
 	if (v != SE_WRONG)
 		return v;
 	/* The text of v1.0 names the package's signature where everybody uses the token. */
-	if (p && p->message && c->version == SE_V1_0 && p->message_n > SE_SIGNATURE_LEN + 3) {
-		parts[1] = octets_from(p->message + p->message_n - SE_SIGNATURE_LEN - 3, SE_SIGNATURE_LEN + 3);
+	if (p && c->version == SE_V1_0 && p->message_n > own) {
+		parts[1] = octets_from(p->message + p->message_n - own, own);
 		if (se_card_signed(e, c, parts, 2, r->signature, &why) == SE_VERIFIED)
 			return SE_VERIFIED;
 	}
-	/* A wrong token is the usual mistake: say so if it is one. */
-	for (int32_t t = 0; t < 256; t++) {
-		parts[1] = octets_from(other, se_token_do(t, other));
-		if (t != right && se_card_signed(e, c, parts, 2, r->signature, &why) == SE_VERIFIED)
-			se_remark(e, c, "the signature would be right for association token %d, not %d", t, right);
-	}
+	look_for_token(e, c, r, right);
 	return v;
 }
 

@@ -51,6 +51,7 @@ struct conn {
 };
 
 static void conn_advance(struct conn *c);
+static void close_listener(struct se_server *s);
 
 enum ending {
 	END_POLITELY,           /* with close_notify */
@@ -397,6 +398,9 @@ static void conn_read(struct conn *c)
 
 static void conn_write(struct conn *c)
 {
+	/* Whoever has the answer finds nobody any more. */
+	if (c->then_down)
+		close_listener(c->server);
 	while (c->out_at < c->stop_at) {
 		int n = SSL_write(c->ssl, c->out + c->out_at, (int)(c->stop_at - c->out_at));
 

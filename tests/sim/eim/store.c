@@ -223,13 +223,11 @@ static void card_path(struct se_eim *e, const char *eid, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/cards/%s.json", e->dir, eid);
 }
 
-int se_store_save_card(struct se_eim *e, struct se_card *c)
+static struct json_object *card_json(struct se_card *c)
 {
 	struct json_object *o = json_object_new_object(), *packages = json_object_new_array(),
 			   *notes = json_object_new_array();
 	struct se_package *p;
-	char path[PATH_MAX];
-	int r;
 
 	put_text(o, "eid", c->eid);
 	put_text(o, "version", se_version_names[c->version]);
@@ -251,6 +249,18 @@ int se_store_save_card(struct se_eim *e, struct se_card *c)
 	for (size_t i = 0; i < c->notes_n; i++)
 		json_object_array_add(notes, note_json(&c->notes[i]));
 	json_object_object_add(o, "notifications", notes);
+	return o;
+}
+
+int se_store_save_card(struct se_eim *e, struct se_card *c)
+{
+	struct json_object *o;
+	char path[PATH_MAX];
+	int r;
+
+	if (!e->dir[0])
+		return 0;
+	o = card_json(c);
 	card_path(e, c->eid, path);
 	r = save(path, o);
 	json_object_put(o);

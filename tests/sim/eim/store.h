@@ -6,7 +6,7 @@
 
 #include "sim/eim/eim.h"
 
-/* Loads everything below e->dir. 0, or -errno and a line in why. */
+/* With e->dir empty nothing is kept: saving does nothing. Loads everything below e->dir. 0, or -errno and a line in why. */
 int se_store_load(struct se_eim *e, char why[256]);
 int se_store_save_eim(struct se_eim *e);
 int se_store_save_card(struct se_eim *e, struct se_card *c);
