@@ -105,13 +105,10 @@ static void on_head(struct bpp *b, uint32_t tag, size_t head, size_t value)
 			want_whole(b, head, value, true, BPP_EXPECT_88);
 		break;
 	case BPP_EXPECT_A2_OR_A3:
-		if (tag == 0xa2) {
-			want_whole(b, head, value, false, BPP_EXPECT_A3);
-			break;
-		}
-		/* fall through */
 	case BPP_EXPECT_A3:
-		if (tag == 0xa3)
+		if (tag == 0xa2 && b->state == BPP_EXPECT_A2_OR_A3)
+			want_whole(b, head, value, false, BPP_EXPECT_A3);
+		else if (tag == 0xa3)
 			want_head(b, head, value, BPP_EXPECT_86);
 		break;
 	case BPP_EXPECT_86:
