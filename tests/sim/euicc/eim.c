@@ -9,9 +9,6 @@
 #define EIM_ID_MAX 128
 #define EIM_TYPE_PROPRIETARY 3
 
-/* Every card takes counters up to this; this one takes no more. */
-#define COUNTER_MAX 0x7fffff
-
 /* EimConfigurationData, SGP.32 5.9.18, in the order of enum ve_eim_field. */
 static const uint32_t tags[_VE_EIM_FIELD_MAX] = {
 	[VE_EIM_ID] = 0x80,        [VE_EIM_FQDN] = 0x81, [VE_EIM_ID_TYPE] = 0x82,
@@ -89,7 +86,7 @@ static enum ve_eim_code judge_counter(struct octets v, uint32_t *ret)
 {
 	int32_t counter;
 
-	if (octets_to_i32(v, &counter) || counter < 0 || counter > COUNTER_MAX)
+	if (octets_to_i32(v, &counter) || counter < 0 || counter > VE_EIM_COUNTER_MAX)
 		return VE_EIM_COUNTER_RANGE;
 	*ret = counter;
 	return VE_EIM_OK;

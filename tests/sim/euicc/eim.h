@@ -11,6 +11,9 @@
 
 struct ve;
 
+/* Every card takes counters up to this; this one takes no more. */
+#define VE_EIM_COUNTER_MAX 0x7fffff
+
 enum ve_eim_code {
 	VE_EIM_OK = 0,
 	VE_EIM_NO_MEMORY = 1,

@@ -7,6 +7,7 @@
 #include "sim/euicc/info.h"
 #include "sim/euicc/inner.h"
 #include "sim/euicc/note.h"
+#include "sim/euicc/package.h"
 #include "sim/euicc/profile.h"
 #include "sim/euicc/rsp.h"
 
@@ -19,6 +20,7 @@ static const struct es10_row *const tables[] = {
 	ve_eim_rows,
 	ve_rsp_rows,
 	ve_bpp_rows,
+	ve_package_rows,
 };
 
 static bool in_edition(const struct ve *e, const struct es10_row *r)

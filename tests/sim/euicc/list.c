@@ -129,7 +129,7 @@ static bool matches(const struct ve_profile *p, const struct query *q)
 	return octets_same(blob_octets(&p->field[q->by]), q->value);
 }
 
-static void put_profile(struct ve *e, const struct ve_profile *p, uint32_t bits,
+static void put_profile(struct ve *e, const struct ve_profile *p, bool enabled, uint32_t bits,
 			struct tlv_out *w)
 {
 	struct tlv_mark m = tlv_begin(w, 0xe3);
@@ -138,7 +138,7 @@ static void put_profile(struct ve *e, const struct ve_profile *p, uint32_t bits,
 		if (!(bits & BIT(f)) || e->state.version < fields[f].since)
 			continue;
 		if (f == VE_PROFILE_STATE)
-			tlv_put_u32(w, fields[f].tag, p == ve_profile_current(e));
+			tlv_put_u32(w, fields[f].tag, enabled);
 		else if (p->field[f].n)
 			tlv_put(w, fields[f].tag, p->field[f].p, p->field[f].n);
 	}
@@ -149,6 +149,7 @@ void ve_profiles_list(struct ve *e, struct octets request, bool in_package, stru
 {
 	struct tlv_mark m = tlv_begin(w, 0xbf2d);
 	struct tlv_mark list;
+	const struct ve_profile *on;
 	struct query q;
 	enum ve_code code = read_query(e, request, &q);
 
@@ -161,10 +162,13 @@ void ve_profiles_list(struct ve *e, struct octets request, bool in_package, stru
 		tlv_close(w, m);
 		return;
 	}
+	on = in_package && !e->who->lists_after ? ve_profile_enabled(&e->state)
+						 : ve_profile_current(e);
 	list = tlv_begin(w, 0xa0);
 	for (size_t i = 0; i < e->state.n_profiles; i++)
 		if (matches(&e->state.profiles[i], &q))
-			put_profile(e, &e->state.profiles[i], q.fields, w);
+			put_profile(e, &e->state.profiles[i], on == &e->state.profiles[i],
+				    q.fields, w);
 	tlv_close(w, list);
 	tlv_close(w, m);
 }

@@ -25,6 +25,8 @@ static const struct ve_personality personalities[] = {
 	{ .name = "iot-thales-long-fci", IOT, .fci_a5 = LONG_A5, .fci_without_e0 = true,
 	  .ipae = true },
 	{ .name = "iot-termcap-gate", IOT, .capability_tag = 0x84 },
+	/* Which of the two real cards do is not known; the worked examples show the other. */
+	{ .name = "iot-list-after", IOT, .after_switch = VE_SWITCH_REFRESH, .lists_after = true },
 	{ .name = "iot-boot-revert", IOT, .boot_reverts = true, .es10c = true },
 	{ .name = "fci-not-readable", CONSUMER, .fci_fetch_sw = 0x6e00 },
 	{ .name = "ecp-enable-aid-only", CONSUMER, .enable_not_by = VE_BY_ICCID },

@@ -54,6 +54,7 @@ struct ve_personality {
 	bool boot_reverts;              /* power-up enables the preloaded profile again */
 	bool bpp_breaks;                /* loading ends with 5/12 in the middle of the profile */
 	bool bpp_channel_bound;         /* a segment on another channel: 6985 */
+	bool lists_after;               /* listProfileInfo shows what its package will have done */
 	uint8_t reset_ignores;          /* first octet of resetOptions: bits that do nothing */
 	unsigned mute_after;            /* failed loads, until power is taken away */
 	bool no_sms_storage;

@@ -115,6 +115,12 @@ static const struct row state_rows[] = {
 	ROW_OCTETS(ve_state, loading_ci),
 	ROW_NUMBER(ve_state, loading_command),
 	ROW_OCTETS(ve_state, test_return),
+	ROW_OCTETS(ve_state, rollback_eim),
+	ROW_OCTETS(ve_state, rollback_token),
+	ROW_OCTETS(ve_state, rollback_ci),
+	ROW_OCTETS(ve_state, rollback_counter),
+	ROW_OCTETS(ve_state, rollback_tid),
+	ROW_NUMBER(ve_state, rollback_seq),
 };
 
 static uint32_t *number_at(void *base, size_t at)

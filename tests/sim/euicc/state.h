@@ -178,6 +178,9 @@ struct ve_state {
 	/* SGP.32: rollback, fallback, emergency; the profiles to return to. */
 	uint32_t rollback_granted;
 	struct blob rollback_to;
+	/* Of the package that granted it: who sent it, what its result is to be found by. */
+	struct blob rollback_eim, rollback_token, rollback_ci, rollback_counter, rollback_tid;
+	uint32_t rollback_seq;
 	uint32_t fallback_active;
 	struct blob fallback_return;
 	uint32_t emergency_active;
