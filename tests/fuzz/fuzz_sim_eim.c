@@ -72,7 +72,8 @@ static void http(const uint8_t *data, size_t n)
 		abort();
 	memcpy(copy, data, n);
 	if (se_http_parse(copy, n, 4096, &h) == 0 &&
-	    (h.used > n || h.body.n > 4096 || (h.body.n && (h.body.p < copy || h.body.p + h.body.n > copy + n))))
+	    (h.used > n || h.body.n > 4096 ||
+	     (h.body.n && (h.body.p < copy || h.body.p + h.body.n > copy + n))))
 		abort();
 }
 

@@ -13,7 +13,7 @@ static void must(bool good)
 		abort();
 }
 
-/* --- signatures: OpenSSL's own, not the simulator's ------------------------------------------------ */
+/* --- signatures: OpenSSL's own, not the simulator's ------------------------------------------- */
 
 static void sign(EVP_PKEY *key, const struct octets *parts, size_t n, uint8_t out[64])
 {
@@ -44,7 +44,8 @@ static bool verify(EVP_PKEY *key, const struct octets *parts, size_t n, struct o
 
 	must(md && sig);
 	if (good) {
-		ECDSA_SIG_set0(sig, BN_bin2bn(signature.p, 32, NULL), BN_bin2bn(signature.p + 32, 32, NULL));
+		ECDSA_SIG_set0(sig, BN_bin2bn(signature.p, 32, NULL),
+			       BN_bin2bn(signature.p + 32, 32, NULL));
 		len = i2d_ECDSA_SIG(sig, &der);
 		good = len > 0 && EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, key) == 1;
 		for (size_t i = 0; good && i < n; i++)
@@ -65,7 +66,7 @@ static struct octets token_do(const struct mini_card *c, uint8_t buf[8])
 	return octets_from(buf, w.len);
 }
 
-/* --- storing --------------------------------------------------------------------------------------- */
+/* --- storing ---------------------------------------------------------------------------------- */
 
 static void store(struct mini_stored *list, size_t *n, uint32_t seq, struct octets v)
 {
@@ -120,7 +121,7 @@ void mini_card_notify(struct mini_card *c, uint8_t event, int profile)
 	store(c->notes, &c->notes_n, c->seq, octets_from(buf, w.len));
 }
 
-/* --- execution ------------------------------------------------------------------------------------- */
+/* --- execution -------------------------------------------------------------------------------- */
 
 static int profile_of(const struct mini_card *c, struct tlv body)
 {
@@ -273,7 +274,8 @@ struct octets mini_card_load(struct mini_card *c, struct octets package)
 {
 	struct package p = { .counter = 0 };
 	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, package), body = tlv_enter(&top, 0xBF51), before = body, data;
+	struct tlv top = tlv_open(&doc, package), body = tlv_enter(&top, 0xBF51), before = body,
+		   data;
 	uint8_t token[8];
 	struct octets parts[2], signature;
 	uint32_t tag;
@@ -288,7 +290,8 @@ struct octets mini_card_load(struct mini_card *c, struct octets package)
 	p.list = tlv_enter(&data, tlv_peek(&data));
 	parts[0] = p.whole;
 	parts[1] = token_do(c, token);
-	if (doc.fault || !text_eq(octets_text(p.eim_id), c->eim_id) || !verify(c->eim_key, parts, 2, signature))
+	if (doc.fault || !text_eq(octets_text(p.eim_id), c->eim_id) ||
+	    !verify(c->eim_key, parts, 2, signature))
 		return unsigned_error(c, &p);
 	if (p.eid.n != 16 || memcmp(p.eid.p, c->eid, 16) != 0)
 		return signed_error(c, &p, 3);

@@ -73,7 +73,7 @@ static int dial(struct mini_ipa *i)
 	return -EPROTO;
 }
 
-/* --- the answer ------------------------------------------------------------------------------------ */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 struct head {
 	size_t n;
@@ -94,16 +94,19 @@ static int read_head(struct mini_ipa *i, const uint8_t *p, size_t n, struct head
 		return -EAGAIN;
 	rest.n = h->n;
 	line = text_cut(&rest, '\n');
-	if (!text_starts(line, "HTTP/1.1 ") || text_to_u32(text_from(line.s + 9, 3), 10, &status) < 0)
+	if (!text_starts(line, "HTTP/1.1 ") ||
+	    text_to_u32(text_from(line.s + 9, 3), 10, &status) < 0)
 		return -EBADMSG;
 	i->status = status;
 	i->content_type[0] = '\0';
 	while (rest.n) {
 		line = text_trim(text_cut(&rest, '\n'));
 		if (text_case_starts(line, "Content-Type:"))
-			text_copy(text_trim(text_skip(line, 13)), i->content_type, sizeof(i->content_type));
+			text_copy(text_trim(text_skip(line, 13)), i->content_type,
+				  sizeof(i->content_type));
 		else if (text_case_starts(line, "Content-Length:"))
-			h->has_length = text_to_u32(text_trim(text_skip(line, 15)), 10, &h->length) == 0;
+			h->has_length =
+				text_to_u32(text_trim(text_skip(line, 15)), 10, &h->length) == 0;
 		else if (text_case_starts(line, "Connection: close"))
 			h->close = true;
 	}
@@ -174,13 +177,14 @@ int mini_ipa_post(struct mini_ipa *i, struct octets request)
 	must(buf);
 	n = snprintf((char *)buf, 1024,
 		     "%s %s HTTP/1.1\r\nHost: localhost:%u\r\nUser-Agent: gsma-rsp-ipad\r\n"
-		     "X-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		     "X-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: %s\r\nContent-Length: "
+		     "%zu\r\n\r\n",
 		     i->method, i->path, i->port, i->type, request.n);
 	memcpy(buf + n, request.p, request.n);
 	return mini_ipa_raw(i, octets_from(buf, (size_t)n + request.n));
 }
 
-/* --- ESipa ----------------------------------------------------------------------------------------- */
+/* --- ESipa ------------------------------------------------------------------------------------ */
 
 struct octets mini_ipa_get(struct mini_ipa *i, const struct mini_card *c)
 {
@@ -203,7 +207,8 @@ struct octets mini_ipa_get(struct mini_ipa *i, const struct mini_card *c)
 static void take_acknowledgements(struct mini_ipa *i, struct mini_card *c)
 {
 	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, octets_from(i->body, i->n)), body = tlv_enter(&top, 0xBF50), list;
+	struct tlv top = tlv_open(&doc, octets_from(i->body, i->n)), body = tlv_enter(&top, 0xBF50),
+		   list;
 	bool there;
 
 	list = tlv_enter_maybe(&body, 0xBF53, &there);

@@ -12,7 +12,7 @@
 
 #include "codec/tlv.h"
 
-/* --- the card -------------------------------------------------------------------------------------- */
+/* --- the card --------------------------------------------------------------------------------- */
 
 #define MINI_STORED_MAX 32
 #define MINI_PROFILES 2
@@ -45,7 +45,7 @@ void mini_card_notify(struct mini_card *c, uint8_t event, int profile);
 /* RemoveNotificationFromList. False: there was nothing with that number. */
 bool mini_card_remove(struct mini_card *c, uint32_t seq);
 
-/* --- the IPA --------------------------------------------------------------------------------------- */
+/* --- the IPA ---------------------------------------------------------------------------------- */
 
 #define MINI_BODY_MAX 65536
 

@@ -30,7 +30,7 @@ static struct mini_ipa ipa;
 static struct mini_card card;
 static uint16_t port;
 
-/* --- the rig --------------------------------------------------------------------------------------- */
+/* --- the rig ---------------------------------------------------------------------------------- */
 
 /* A sim-eim command to the running server: its exit code; what it said is in said. */
 static const char *said;
@@ -67,7 +67,8 @@ static void serve(const char *option, const char *value)
 {
 	const char *at;
 
-	server = rig_start(&rig, "sim-eim", "serve", rig_path(&rig, "eim"), "--quiet", option, value, NULL);
+	server = rig_start(&rig, "sim-eim", "serve", rig_path(&rig, "eim"), "--quiet", option,
+			   value, NULL);
 	if (!rig_wait_for(server, "ready: port ", 0, 10000)) {
 		print_error("sim-eim: %s\n", server->said);
 		assert_true(0);
@@ -136,8 +137,8 @@ static void associate(void)
 static void begin_with(const char *curve, const char *option, const char *value)
 {
 	rig_open(&rig, argv0);
-	good(rig_run(&rig, &server, "sim-eim", "init", rig_path(&rig, "eim"), "--pki", "tests/vectors/rsp/pki",
-		     "--curve", curve, NULL));
+	good(rig_run(&rig, &server, "sim-eim", "init", rig_path(&rig, "eim"), "--pki",
+		     "tests/vectors/rsp/pki", "--curve", curve, NULL));
 	make_card();
 	mini_ipa_open(&ipa, "tests/vectors/rsp/pki/nist/ci.pem", 0);
 	serve(option, value);
@@ -168,7 +169,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- looking at the accounts ----------------------------------------------------------------------- */
+/* --- looking at the accounts ------------------------------------------------------------------ */
 
 static struct json_object *report;
 
@@ -226,7 +227,7 @@ static void expect_once(unsigned id, int duplicates)
 	}
 }
 
-/* --- the ordinary way ------------------------------------------------------------------------------ */
+/* --- the ordinary way ------------------------------------------------------------------------- */
 
 static void a_package_goes_out_and_its_result_counts_once(void **state)
 {
@@ -269,7 +270,8 @@ static void waiting_ends_with_the_result(void **state)
 
 	(void)state;
 	good(SIM("queue", EID, "list-profiles"));
-	waiting = rig_start(&rig, "sim-eim", "--dir", rig_path(&rig, "eim"), "results", "--wait", "20", NULL);
+	waiting = rig_start(&rig, "sim-eim", "--dir", rig_path(&rig, "eim"), "results", "--wait",
+			    "20", NULL);
 	assert_int_equal(mini_ipa_run(&ipa, &card), 1);
 	assert_int_equal(rig_wait_end(waiting, 10000), 0);
 	assert_non_null(strstr(waiting->said, "verified"));
@@ -320,7 +322,7 @@ static void the_pinned_key_is_the_servers(void **state)
 	assert_memory_equal(config, "\xBF\x57", 2);
 }
 
-/* --- duplicates and wrong ones --------------------------------------------------------------------- */
+/* --- duplicates and wrong ones ---------------------------------------------------------------- */
 
 static void a_result_that_comes_twice_is_seen(void **state)
 {
@@ -362,7 +364,7 @@ static void a_result_with_a_wrong_signature_is_not_taken(void **state)
 	assert_int_equal(SIM("results", EID), 5);
 }
 
-/* --- HTTP ------------------------------------------------------------------------------------------ */
+/* --- HTTP ------------------------------------------------------------------------------------- */
 
 static void requests_that_are_not_esipa_are_told_so(void **state)
 {
@@ -375,7 +377,8 @@ static void requests_that_are_not_esipa_are_told_so(void **state)
 		{ "POST", "/esipa", "application/x-gsma-rsp-asn1", "BF4F00", 404 },
 		{ "GET", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1", "", 405 },
 		{ "POST", "/gsma/rsp2/asn1", "application/json", "BF4F00", 415 },
-		{ "POST", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1;charset=x", "BF4F00", 200 },
+		{ "POST", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1;charset=x", "BF4F00",
+		  200 },
 		{ "POST", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1", "", 400 },
 		{ "POST", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1", "BF4F05", 400 },
 		{ "POST", "/gsma/rsp2/asn1", "application/x-gsma-rsp-asn1", "BF7E00", 400 },
@@ -405,13 +408,17 @@ static void bodies_in_chunks_and_pieces_are_understood(void **state)
 	int n;
 
 	(void)state;
-	n = snprintf(request, sizeof(request), "%sTransfer-Encoding: chunked\r\n\r\n1\r\n\xBF\r\n2\r\n\x4F%c\r\n"
-					       "0\r\n\r\n", head, 0);
+	n = snprintf(request, sizeof(request),
+		     "%sTransfer-Encoding: chunked\r\n\r\n1\r\n\xBF\r\n2\r\n\x4F%c\r\n"
+		     "0\r\n\r\n",
+		     head, 0);
 	assert_int_equal(mini_ipa_raw(&ipa, octets_from(request, (size_t)n)), 0);
 	assert_int_equal(ipa.status, 200);
 	/* Two requests at once: the second is answered behind the first. */
-	n = snprintf(request, sizeof(request), "%sContent-Length: 3\r\n\r\n\xBF\x4F%c%sContent-Length: 3\r\n\r\n"
-					       "\xBF\x4F%c", head, 0, head, 0);
+	n = snprintf(request, sizeof(request),
+		     "%sContent-Length: 3\r\n\r\n\xBF\x4F%c%sContent-Length: 3\r\n\r\n"
+		     "\xBF\x4F%c",
+		     head, 0, head, 0);
 	assert_int_equal(mini_ipa_raw(&ipa, octets_from(request, (size_t)n)), 0);
 	assert_int_equal(ipa.status, 200);
 	n = snprintf(request, sizeof(request), "nonsense\r\n\r\n");
@@ -441,7 +448,7 @@ static void several_clients_are_served_at_once(void **state)
 	expect_once(1, 0);
 }
 
-/* --- faults ---------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 /* What the IPA meets at its first poll; afterwards everything is as it should be. */
 static void faults_strike_once_and_nothing_is_lost(void **state)
@@ -480,7 +487,8 @@ static void faults_strike_once_and_nothing_is_lost(void **state)
 		if (r == 0 && rows[i].body)
 			assert_int_equal(ipa.n, strlen(rows[i].body) / 2);
 		else if (r == 0 && ipa.n > 4)
-			assert_true(memcmp(ipa.body, "\xBF\x4F", 2) != 0 || ipa.body[3] + 4u != ipa.n);
+			assert_true(memcmp(ipa.body, "\xBF\x4F", 2) != 0 ||
+				    ipa.body[3] + 4u != ipa.n);
 		mini_ipa_hang_up(&ipa);
 		ipa.patience_ms = 10000;
 		assert_int_equal(mini_ipa_run(&ipa, &card), 1);
@@ -496,8 +504,9 @@ static void faults_strike_once_and_nothing_is_lost(void **state)
 /* The result has been taken, the answer is spoilt: the IPA must deliver it again. */
 static void lost_acknowledgements_make_duplicates_not_second_results(void **state)
 {
-	static const char *const rows[] = { "reset,on=result", "close,on=result", "http=500,on=result",
-					    "no-answer,on=result", "ack-wrong,on=result" };
+	static const char *const rows[] = { "reset,on=result", "close,on=result",
+					    "http=500,on=result", "no-answer,on=result",
+					    "ack-wrong,on=result" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -521,7 +530,8 @@ static void slow_answers_are_late_but_right(void **state)
 
 	(void)state;
 	good(SIM("queue", EID, "list-profiles"));
-	good(SIM("fault", "slow=300,on=get", "content-type=text/plain,on=get", "trailing,on=result"));
+	good(SIM("fault", "slow=300,on=get", "content-type=text/plain,on=get",
+		 "trailing,on=result"));
 	mini_ipa_get(&ipa, &card);
 	assert_true(rig_now_ms() - begin >= 300);
 	assert_string_equal(ipa.content_type, "text/plain");
@@ -597,9 +607,10 @@ static void after_a_switch_it_can_be_out_of_reach(void **state)
 	expect_once(1, 0);
 	expect_once(2, 0);
 	/* For a time only; one who follows the log sees its end. */
-	watching = rig_start(&rig, "sim-eim", "--dir", rig_path(&rig, "eim"), "log", "-n", "0", "--follow",
-			     NULL);
-	for (int tries = 0; tries < 100 && !rig_wait_for(watching, "queued package", 0, 100); tries++)
+	watching = rig_start(&rig, "sim-eim", "--dir", rig_path(&rig, "eim"), "log", "-n", "0",
+			     "--follow", NULL);
+	for (int tries = 0; tries < 100 && !rig_wait_for(watching, "queued package", 0, 100);
+	     tries++)
 		good(SIM("queue", EID, "list-profiles"));
 	good(SIM("unreachable", "1"));
 	assert_int_equal(mini_ipa_post(&ipa, octets_of_hex("BF4F00")), -ECONNRESET);
@@ -610,7 +621,7 @@ static void after_a_switch_it_can_be_out_of_reach(void **state)
 	rig_stop(watching);
 }
 
-/* --- being killed ---------------------------------------------------------------------------------- */
+/* --- being killed ----------------------------------------------------------------------------- */
 
 static void kill_it(void)
 {
@@ -686,7 +697,7 @@ static void an_ipa_that_forgets_is_asked_for_the_stored_result(void **state)
 	good(SIM("results", EID));
 }
 
-/* --- the command line ------------------------------------------------------------------------------ */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static void commands_say_what_is_wrong(void **state)
 {
@@ -722,7 +733,8 @@ static void commands_say_what_is_wrong(void **state)
 	good(SIM("quit"));
 	assert_int_equal(rig_wait_end(server, 10000), 0);
 	assert_int_equal(SIM("list"), 2);
-	assert_int_equal(rig_run(&rig, &server, "sim-eim", "serve", rig_path(&rig, "nowhere"), NULL), 1);
+	assert_int_equal(
+		rig_run(&rig, &server, "sim-eim", "serve", rig_path(&rig, "nowhere"), NULL), 1);
 	assert_int_equal(rig_run(&rig, &server, "sim-eim", "init", rig_path(&rig, "eim"), NULL), 1);
 	assert_non_null(strstr(server->said, "an eIM is here already"));
 }
@@ -732,7 +744,8 @@ static void only_one_server_runs_in_a_directory(void **state)
 	struct rig_program *second;
 
 	(void)state;
-	assert_int_equal(rig_run(&rig, &second, "sim-eim", "serve", rig_path(&rig, "eim"), NULL), 1);
+	assert_int_equal(rig_run(&rig, &second, "sim-eim", "serve", rig_path(&rig, "eim"), NULL),
+			 1);
 	assert_non_null(strstr(second->said, "running in this directory already"));
 	good(SIM("list"));
 }

@@ -23,7 +23,7 @@
 #define ICCID_A "89000123456789012341"
 #define ICCID_B "89000123456789012342"
 
-/* --- an eIM with the keys of 15.1 ------------------------------------------------------------------ */
+/* --- an eIM with the keys of 15.1 ------------------------------------------------------------- */
 
 static struct se_eim eim;
 static struct se_card *card;
@@ -121,7 +121,7 @@ static struct se_package *send_package_1(void)
 	return p;
 }
 
-/* --- what it sends --------------------------------------------------------------------------------- */
+/* --- what it sends ---------------------------------------------------------------------------- */
 
 static void packages_are_signed_bit_by_bit(void **state)
 {
@@ -314,7 +314,7 @@ static void brainpool_signs_and_verifies_as_well(void **state)
 	EVP_PKEY_free(key);
 }
 
-/* --- polling --------------------------------------------------------------------------------------- */
+/* --- polling ---------------------------------------------------------------------------------- */
 
 static void polls_are_answered_as_in_the_table(void **state)
 {
@@ -370,7 +370,7 @@ static void indirect_downloads_are_refused_without_an_smdp(void **state)
 		same(ask(example(rows[i].title), 200), octets_of_hex(rows[i].answer), rows[i].title);
 }
 
-/* --- results --------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static void a_result_is_taken_once_and_acknowledged_always(void **state)
 {
@@ -771,7 +771,7 @@ static void every_example_is_survived_as_a_request(void **state)
 	}
 }
 
-/* --- identifiers ----------------------------------------------------------------------------------- */
+/* --- identifiers ------------------------------------------------------------------------------ */
 
 static void iccids_are_swapped(void **state)
 {

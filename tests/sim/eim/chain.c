@@ -10,7 +10,7 @@
 
 #define CERT_FILE_MAX 16384
 
-/* --- loading --------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 int se_cert_parse(struct octets der, X509 **ret)
 {
@@ -126,12 +126,13 @@ void se_anchors_done(struct se_anchors *a)
 	a->n = 0;
 }
 
-/* --- the chain ------------------------------------------------------------------------------------- */
+/* --- the chain -------------------------------------------------------------------------------- */
 
 /* Has one of these policies, ended by NULL. */
 static bool has_policy(X509 *cert, const char *const *wanted)
 {
-	CERTIFICATEPOLICIES *policies = X509_get_ext_d2i(cert, NID_certificate_policies, NULL, NULL);
+	CERTIFICATEPOLICIES *policies =
+		X509_get_ext_d2i(cert, NID_certificate_policies, NULL, NULL);
 	bool found = false;
 	char oid[64];
 
@@ -175,7 +176,8 @@ static bool inside_constraints(X509 *eum, X509 *euicc, const char *eid)
 			continue;
 		o = name_part(base->d.directoryName, NID_organizationName);
 		iin = name_part(base->d.directoryName, NID_serialNumber);
-		inside = text_same(o, name_part(X509_get_subject_name(euicc), NID_organizationName)) &&
+		inside = text_same(o,
+				   name_part(X509_get_subject_name(euicc), NID_organizationName)) &&
 			 iin.n <= strlen(eid) && !memcmp(eid, iin.s, iin.n);
 	}
 	NAME_CONSTRAINTS_free(nc);
@@ -202,7 +204,8 @@ const char *se_chain_check(const struct se_anchors *a, X509 *eum, X509 *euicc, c
 {
 	static const char *const eum_roles[] = { "2.23.146.1.2.1.2", "2.23.146.1.2.1.0.0.0",
 						 "2.23.146.1.2.1.0.0.0.0", NULL };
-	static const char *const euicc_roles[] = { "2.23.146.1.2.1.1", "2.23.146.1.2.1.0.0.0.0.0", NULL };
+	static const char *const euicc_roles[] = { "2.23.146.1.2.1.1", "2.23.146.1.2.1.0.0.0.0.0",
+						   NULL };
 	EVP_PKEY *eum_key = X509_get0_pubkey(eum);
 
 	if (!issuer_of(a, eum))
@@ -222,7 +225,7 @@ const char *se_chain_check(const struct se_anchors *a, X509 *eum, X509 *euicc, c
 	return NULL;
 }
 
-/* --- issuing --------------------------------------------------------------------------------------- */
+/* --- issuing ---------------------------------------------------------------------------------- */
 
 static int add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 {
@@ -270,9 +273,10 @@ int se_issue(const struct se_issue *i, X509 **ret)
 	int good = cert && name && serial;
 
 	good = good &&
-	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)i->common_name,
-					  -1, -1, 0) == 1 &&
-	       X509_set_version(cert, X509_VERSION_3) == 1 && X509_set_subject_name(cert, name) == 1 &&
+	       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+					  (const unsigned char *)i->common_name, -1, -1, 0) == 1 &&
+	       X509_set_version(cert, X509_VERSION_3) == 1 &&
+	       X509_set_subject_name(cert, name) == 1 &&
 	       X509_set_issuer_name(cert, i->issuer ? X509_get_subject_name(issuer) : name) == 1 &&
 	       X509_set_pubkey(cert, i->key) == 1 && BN_rand(serial, 63, 0, 0) == 1 &&
 	       BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(cert)) &&

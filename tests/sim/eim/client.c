@@ -16,7 +16,8 @@ static int dial(const char *dir)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (snprintf(at.sun_path, sizeof(at.sun_path), "%s/control.sock", dir) >= (int)sizeof(at.sun_path))
+	if (snprintf(at.sun_path, sizeof(at.sun_path), "%s/control.sock", dir) >=
+	    (int)sizeof(at.sun_path))
 		errno = ENAMETOOLONG;
 	else if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 		return fd;
@@ -36,7 +37,8 @@ static int send_words(int fd, int argc, char *const *argv)
 
 	for (int i = 0; i < argc; i++)
 		json_object_array_add(list, json_object_new_string(argv[i]));
-	json_object_object_add(o, "dir", json_object_new_string(getcwd(cwd, sizeof(cwd)) ? cwd : "."));
+	json_object_object_add(o, "dir",
+			       json_object_new_string(getcwd(cwd, sizeof(cwd)) ? cwd : "."));
 	json_object_object_add(o, "argv", list);
 	s = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN, &n);
 	if (send(fd, s, n, MSG_NOSIGNAL) != (ssize_t)n || send(fd, "\n", 1, MSG_NOSIGNAL) != 1)

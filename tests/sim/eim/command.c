@@ -54,7 +54,7 @@ static struct se_card *the_card(struct se_server *s, const struct se_command *c,
 	return card;
 }
 
-/* --- queue ----------------------------------------------------------------------------------------- */
+/* --- queue ------------------------------------------------------------------------------------ */
 
 static int run_queue(struct se_server *s, const struct se_command *c)
 {
@@ -68,7 +68,8 @@ static int run_queue(struct se_server *s, const struct se_command *c)
 		return usage(c, "expected EID OPERATION…");
 	/* Nothing is created for an order that cannot be understood. */
 	card = se_card_find(s->eim, c->argv[1]);
-	if (se_order_parse(c->argc - 2, c->argv + 2, c->dir, card ? card->version : SE_V1_2, &order, why) < 0)
+	if (se_order_parse(c->argc - 2, c->argv + 2, c->dir, card ? card->version : SE_V1_2, &order,
+			   why) < 0)
 		return usage(c, "%s", why);
 	card = the_card(s, c, true);
 	if (!card)
@@ -84,15 +85,17 @@ static int run_queue(struct se_server *s, const struct se_command *c)
 	return r;
 }
 
-/* --- cards ----------------------------------------------------------------------------------------- */
+/* --- cards ------------------------------------------------------------------------------------ */
 
-static int load_file(const struct se_command *c, const char *name, uint8_t *dst, size_t cap, size_t *ret_n)
+static int load_file(const struct se_command *c, const char *name, uint8_t *dst, size_t cap,
+		     size_t *ret_n)
 {
 	char path[PATH_MAX];
 	X509 *cert = NULL;
 	int r;
 
-	snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : c->dir, name[0] == '/' ? "" : "/", name);
+	snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : c->dir,
+		 name[0] == '/' ? "" : "/", name);
 	r = se_cert_load(path, &cert);
 	if (r == 0)
 		r = se_cert_der(cert, dst, cap, ret_n);
@@ -113,8 +116,8 @@ static int set_certificates(struct se_server *s, const struct se_command *c, str
 		return usage(c, "%s: no certificate", eum);
 	if (load_file(c, euicc, euicc_der, sizeof(euicc_der), &euicc_n) < 0)
 		return usage(c, "%s: no certificate", euicc);
-	if (se_card_certificates(s->eim, card, octets_from(eum_der, eum_n), octets_from(euicc_der, euicc_n),
-				 &why) < 0)
+	if (se_card_certificates(s->eim, card, octets_from(eum_der, eum_n),
+				 octets_from(euicc_der, euicc_n), &why) < 0)
 		return usage(c, "%s", why);
 	return SE_EXIT_OK;
 }
@@ -141,7 +144,8 @@ static int run_card(struct se_server *s, const struct se_command *c)
 		if (!strcmp(key, "--version")) {
 			k = se_name_find(se_version_names, _SE_VERSION_MAX, value);
 			if (k < 0)
-				return usage(c, "--version %s: expected 1.0, 1.1, 1.2 or 1.3", value);
+				return usage(c, "--version %s: expected 1.0, 1.1, 1.2 or 1.3",
+					     value);
 			card->version = (enum se_version)k;
 		} else if (!strcmp(key, "--eum-cert")) {
 			eum = value;
@@ -197,14 +201,13 @@ static int run_cancel(struct se_server *s, const struct se_command *c)
 	list_for_each(p, &card->packages, node) {
 		if ((id && p->id != id) || (p->state != SE_QUEUED && p->state != SE_SENT))
 			continue;
-		p->state = SE_CANCELLED;
-		p->done_ms = se_clock_ms();
+		se_package_conclude(p, SE_CANCELLED);
 		any = true;
 	}
 	return any ? save(s, card, c) : usage(c, "nothing to cancel");
 }
 
-/* --- faults ---------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 static void list_faults(struct se_server *s, FILE *out)
 {
@@ -223,7 +226,8 @@ static void list_faults(struct se_server *s, FILE *out)
 	}
 	for (size_t k = 0; k < _SE_FAULT_MAX; k++) {
 		if (f->struck[k])
-			fprintf(out, "%-18s has struck %u times\n", se_fault_names[k], f->struck[k]);
+			fprintf(out, "%-18s has struck %u times\n", se_fault_names[k],
+				f->struck[k]);
 	}
 }
 
@@ -265,7 +269,7 @@ static int run_unreachable(struct se_server *s, const struct se_command *c)
 	return SE_EXIT_OK;
 }
 
-/* --- reports --------------------------------------------------------------------------------------- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static int run_list(struct se_server *s, const struct se_command *c)
 {
@@ -324,7 +328,7 @@ static int run_quit(struct se_server *s, const struct se_command *c)
 	return SE_EXIT_OK;
 }
 
-/* --- all of them ----------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static const struct command commands[] = {
 	{ "queue", run_queue,
@@ -348,7 +352,8 @@ static const struct command commands[] = {
 	  "In the message:     wrong-tag trailing ack-wrong=NUMBER\n"
 	  "In the package:     replay bad-signature wrong-eid low-counter unknown-psmo\n"
 	  "Each strikes once unless told otherwise. clear also makes the eIM reachable again.\n" },
-	{ "reachable", run_reachable, "sim-eim reachable: ends unreachable and lost-after-switch.\n" },
+	{ "reachable", run_reachable,
+	  "sim-eim reachable: ends unreachable and lost-after-switch.\n" },
 	{ "unreachable", run_unreachable,
 	  "sim-eim unreachable [SECONDS]: closes the listener and resets every connection.\n" },
 	{ "list", run_list, "sim-eim list [EID]: the cards, or the packages of one.\n" },

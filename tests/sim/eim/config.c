@@ -80,7 +80,8 @@ static int load_tls(struct se_eim *e, enum se_trust trust, struct material *m, s
 
 	if (trust == SE_TRUST_NONE)
 		return 0;
-	snprintf(path, sizeof(path), "%s/%s", e->dir, trust == SE_TRUST_CA ? "tls-ca.der" : "tls.pem");
+	snprintf(path, sizeof(path), "%s/%s", e->dir,
+		 trust == SE_TRUST_CA ? "tls-ca.der" : "tls.pem");
 	r = se_cert_load(path, &cert);
 	if (r < 0)
 		return r;
@@ -123,8 +124,12 @@ int se_config_own(struct se_eim *e, const struct se_config_wish *wish, uint8_t *
 		  size_t *ret_n, const char **ret_why)
 {
 	struct se_card *card = wish->eid ? se_card_find(e, wish->eid) : NULL;
-	struct se_config c = { .id = e->id, .id_type = e->id_type, .has_counter = true,
-			       .token = wish->token, .has_protocols = true, .protocols = e->protocols };
+	struct se_config c = { .id = e->id,
+			       .id_type = e->id_type,
+			       .has_counter = true,
+			       .token = wish->token,
+			       .has_protocols = true,
+			       .protocols = e->protocols };
 	struct material m;
 	size_t n;
 
@@ -135,7 +140,8 @@ int se_config_own(struct se_eim *e, const struct se_config_wish *wish, uint8_t *
 	}
 	c.counter = wish->has_counter ? wish->counter : card ? card->counter : 0;
 	c.indirect = e->indirect && (!card || card->version != SE_V1_0);
-	snprintf(m.fqdn, sizeof(m.fqdn), e->port && e->port != 443 ? "%s:%u" : "%s", e->fqdn, e->port);
+	snprintf(m.fqdn, sizeof(m.fqdn), e->port && e->port != 443 ? "%s:%u" : "%s", e->fqdn,
+		 e->port);
 	c.fqdn = wish->fqdn ? wish->fqdn : m.fqdn;
 	if (wish->key_cert) {
 		c.cert = octets_from(e->cert, e->cert_n);

@@ -76,7 +76,8 @@ static int words_of(struct json_object *request, const char *words[WORDS_MAX], c
 	struct json_object *argv = NULL, *dir = NULL;
 	size_t n;
 
-	if (!json_object_object_get_ex(request, "argv", &argv) || !json_object_is_type(argv, json_type_array))
+	if (!json_object_object_get_ex(request, "argv", &argv) ||
+	    !json_object_is_type(argv, json_type_array))
 		return -1;
 	n = json_object_array_length(argv);
 	if (n > WORDS_MAX)
@@ -252,14 +253,15 @@ int se_control_start(struct se_control *t, struct se_server *s, char why[256])
 	}
 	snprintf(t->path, sizeof(t->path), "%s", at.sun_path);
 	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* One that still answers belongs to a running server; else it was left by one that was killed. */
+	/* One that still answers belongs to a running server; else its server was killed. */
 	if (t->fd >= 0 && connect(t->fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
 		snprintf(why, 256, "a server is running in this directory already");
 		close(t->fd);
 		return -EBUSY;
 	}
 	unlink(at.sun_path);
-	if (t->fd < 0 || bind(t->fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(t->fd, 16) < 0) {
+	if (t->fd < 0 || bind(t->fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    listen(t->fd, 16) < 0) {
 		r = -errno;
 		snprintf(why, 256, "control.sock: %s", strerror(errno));
 		if (t->fd >= 0)

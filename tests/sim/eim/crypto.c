@@ -25,7 +25,7 @@ const char *se_curve(const char *name)
 	return NULL;
 }
 
-/* --- keys ------------------------------------------------------------------------------------------ */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 int se_key_new(const char *curve, EVP_PKEY **ret)
 {
@@ -60,7 +60,9 @@ int se_key_save(const char *path, EVP_PKEY *key)
 		return -errno;
 	if (fchmod(fileno(f), 0600) < 0)
 		return -errno;
-	return PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 && fflush(f) == 0 ? 0 : -EIO;
+	return PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 && fflush(f) == 0
+		       ? 0
+		       : -EIO;
 }
 
 /* The public point of a private scalar, uncompressed. */
@@ -129,13 +131,14 @@ int se_key_id(EVP_PKEY *key, uint8_t ret_id[SE_KEY_ID_LEN])
 	uint8_t point[160];
 	size_t n = 0;
 
-	if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &n) != 1)
+	if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+					    &n) != 1)
 		return -EINVAL;
 	SHA1(point, n, ret_id);
 	return 0;
 }
 
-/* --- signatures ------------------------------------------------------------------------------------ */
+/* --- signatures ------------------------------------------------------------------------------- */
 
 static int digest(const struct octets *parts, size_t n, uint8_t ret_hash[SHA256_DIGEST_LENGTH])
 {
@@ -179,7 +182,8 @@ static int nonce_init(struct nonce *g, const BIGNUM *d, const BIGNUM *z)
 {
 	uint8_t seed[2 * ORDER_LEN];
 
-	if (BN_bn2binpad(d, seed, ORDER_LEN) < 0 || BN_bn2binpad(z, seed + ORDER_LEN, ORDER_LEN) < 0)
+	if (BN_bn2binpad(d, seed, ORDER_LEN) < 0 ||
+	    BN_bn2binpad(z, seed + ORDER_LEN, ORDER_LEN) < 0)
 		return -EINVAL;
 	memset(g->v, 0x01, sizeof(g->v));
 	memset(g->k, 0x00, sizeof(g->k));
@@ -203,9 +207,10 @@ static int sign_once(const EC_GROUP *group, const BIGNUM *d, const BIGNUM *z, co
 	s = BN_CTX_get(bn);
 	inv = BN_CTX_get(bn);
 	if (p && inv && EC_POINT_mul(group, p, k, NULL, NULL, bn) == 1 &&
-	    EC_POINT_get_affine_coordinates(group, p, r, NULL, bn) == 1 && BN_nnmod(r, r, q, bn) == 1 &&
-	    !BN_is_zero(r) && BN_mod_mul(s, r, d, q, bn) == 1 && BN_mod_add(s, s, z, q, bn) == 1 &&
-	    BN_mod_inverse(inv, k, q, bn) && BN_mod_mul(s, s, inv, q, bn) == 1 && !BN_is_zero(s))
+	    EC_POINT_get_affine_coordinates(group, p, r, NULL, bn) == 1 &&
+	    BN_nnmod(r, r, q, bn) == 1 && !BN_is_zero(r) && BN_mod_mul(s, r, d, q, bn) == 1 &&
+	    BN_mod_add(s, s, z, q, bn) == 1 && BN_mod_inverse(inv, k, q, bn) &&
+	    BN_mod_mul(s, s, inv, q, bn) == 1 && !BN_is_zero(s))
 		good = BN_bn2binpad(r, ret_signature, ORDER_LEN) > 0 &&
 		       BN_bn2binpad(s, ret_signature + ORDER_LEN, ORDER_LEN) > 0;
 	BN_CTX_end(bn);
@@ -226,7 +231,8 @@ int se_sign(EVP_PKEY *key, bool random, const struct octets *parts, size_t n,
 	int r = -EINVAL;
 
 	if (!k || !bn || digest(parts, n, hash) < 0 ||
-	    EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof(name), NULL) != 1 ||
+	    EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof(name),
+					   NULL) != 1 ||
 	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &d) != 1)
 		goto out;
 	group = EC_GROUP_new_by_curve_name(OBJ_sn2nid(name));
@@ -241,7 +247,8 @@ int se_sign(EVP_PKEY *key, bool random, const struct octets *parts, size_t n,
 			r = BN_rand_range(k, q) == 1 ? -EINVAL : -EIO;
 		else
 			nonce_next(&g, k);
-		if (!BN_is_zero(k) && BN_cmp(k, q) < 0 && sign_once(group, d, z, k, ret_signature, bn))
+		if (!BN_is_zero(k) && BN_cmp(k, q) < 0 &&
+		    sign_once(group, d, z, k, ret_signature, bn))
 			r = 0;
 		else if (!random)
 			nonce_stir(&g, 0x00, NULL, 0);

@@ -27,7 +27,7 @@ void se_words_add(struct se_words *w, const char *fmt, ...)
 	w->n += (size_t)n;
 }
 
-/* --- codes ----------------------------------------------------------------------------------------- */
+/* --- codes ------------------------------------------------------------------------------------ */
 
 struct code {
 	uint8_t code;
@@ -44,8 +44,9 @@ static const char *code_name(const struct code *codes, uint32_t code)
 }
 
 static const struct code enable_codes[] = {
-	{ 1, "iccidOrAidNotFound" }, { 2, "profileNotInDisabledState" }, { 3, "disallowedByPolicy" },
-	{ 5, "catBusy" }, { 20, "rollbackNotAvailable" }, { 0, NULL },
+	{ 1, "iccidOrAidNotFound" }, { 2, "profileNotInDisabledState" },
+	{ 3, "disallowedByPolicy" }, { 5, "catBusy" },
+	{ 20, "rollbackNotAvailable" }, { 0, NULL },
 };
 
 static const struct code disable_codes[] = {
@@ -54,8 +55,9 @@ static const struct code disable_codes[] = {
 };
 
 static const struct code delete_codes[] = {
-	{ 1, "iccidOrAidNotFound" }, { 2, "profileNotInDisabledState" }, { 3, "disallowedByPolicy" },
-	{ 20, "rollbackNotAvailable" }, { 21, "returnFallbackProfile" }, { 0, NULL },
+	{ 1, "iccidOrAidNotFound" }, { 2, "profileNotInDisabledState" },
+	{ 3, "disallowedByPolicy" }, { 20, "rollbackNotAvailable" },
+	{ 21, "returnFallbackProfile" }, { 0, NULL },
 };
 
 static const struct code list_codes[] = {
@@ -67,8 +69,13 @@ static const struct code immediate_codes[] = {
 };
 
 static const struct code add_eim_codes[] = {
-	{ 1, "insufficientMemory" }, { 2, "associatedEimAlreadyExists" }, { 3, "ciPKUnknown" },
-	{ 5, "invalidAssociationToken" }, { 6, "counterValueOutOfRange" }, { 7, "commandError" }, { 0, NULL },
+	{ 1, "insufficientMemory" },
+	{ 2, "associatedEimAlreadyExists" },
+	{ 3, "ciPKUnknown" },
+	{ 5, "invalidAssociationToken" },
+	{ 6, "counterValueOutOfRange" },
+	{ 7, "commandError" },
+	{ 0, NULL },
 };
 
 static const struct code delete_eim_codes[] = {
@@ -76,27 +83,36 @@ static const struct code delete_eim_codes[] = {
 };
 
 static const struct code update_eim_codes[] = {
-	{ 1, "eimNotFound" }, { 3, "ciPKUnknown" }, { 6, "counterValueOutOfRange" }, { 7, "commandError" },
-	{ 0, NULL },
+	{ 1, "eimNotFound" }, { 3, "ciPKUnknown" }, { 6, "counterValueOutOfRange" },
+	{ 7, "commandError" }, { 0, NULL },
 };
 
 static const struct code no_codes[] = { { 7, "commandError" }, { 0, NULL } };
 
 static const struct code set_fallback_codes[] = {
-	{ 1, "iccidOrAidNotFound" }, { 2, "fallbackNotAllowed" }, { 3, "fallbackProfileEnabled" }, { 0, NULL },
+	{ 1, "iccidOrAidNotFound" },
+	{ 2, "fallbackNotAllowed" },
+	{ 3, "fallbackProfileEnabled" },
+	{ 0, NULL },
 };
 
 static const struct code unset_fallback_codes[] = {
-	{ 2, "noFallbackAttribute" }, { 3, "fallbackProfileEnabled" }, { 7, "commandError" }, { 0, NULL },
+	{ 2, "noFallbackAttribute" },
+	{ 3, "fallbackProfileEnabled" },
+	{ 7, "commandError" },
+	{ 0, NULL },
 };
 
 static const struct code terminated_codes[] = {
-	{ 1, "resultSizeOverflow" }, { 2, "unknownOrDamagedCommand" }, { 3, "interruption" }, { 0, NULL },
+	{ 1, "resultSizeOverflow" },
+	{ 2, "unknownOrDamagedCommand" },
+	{ 3, "interruption" },
+	{ 0, NULL },
 };
 
 static const struct code package_codes[] = {
-	{ 3, "invalidEid" }, { 4, "replayError" }, { 6, "counterValueOutOfRange" }, { 15, "sizeOverflow" },
-	{ 104, "ecallActive" }, { 0, NULL },
+	{ 3, "invalidEid" }, { 4, "replayError" }, { 6, "counterValueOutOfRange" },
+	{ 15, "sizeOverflow" }, { 104, "ecallActive" }, { 0, NULL },
 };
 
 const char *se_describe_package_error(uint32_t code)
@@ -133,7 +149,7 @@ static void say_code(struct se_words *w, const struct result *r, uint32_t code, 
 	*error |= code != 0 && code != r->also_good;
 }
 
-/* --- those that are more --------------------------------------------------------------------------- */
+/* --- those that are more ---------------------------------------------------------------------- */
 
 static void say_profiles(struct tlv body, struct se_words *w, bool *error)
 {
@@ -266,7 +282,8 @@ static void say_one(struct tlv *list, struct se_words *w, bool *error, char *pro
 	}
 }
 
-void se_describe_results(struct tlv list, struct se_words *w, bool *error, bool *rolled, char *profiles)
+void se_describe_results(struct tlv list, struct se_words *w, bool *error, bool *rolled,
+			 char *profiles)
 {
 	for (unsigned n = 0; tlv_more(&list); n++) {
 		if (n)
@@ -311,5 +328,11 @@ const char *se_describe_event(struct octets bits)
 	/* Some cards send a wrong count of unused bits: only the bits are looked at. */
 	uint8_t b = bits.n >= 2 ? bits.p[1] : 0;
 
-	return b & 0x80 ? "install" : b & 0x40 ? "enable" : b & 0x20 ? "disable" : b & 0x10 ? "delete" : "?";
+	if (b & 0x80)
+		return "install";
+	if (b & 0x40)
+		return "enable";
+	if (b & 0x20)
+		return "disable";
+	return b & 0x10 ? "delete" : "?";
 }

@@ -17,7 +17,8 @@ void se_words_add(struct se_words *w, const char *fmt, ...) __printf(2, 3);
  * where a rollback is among them, and gives the profile list into profiles (SE_OUTCOME_MAX) if
  * there is one.
  */
-void se_describe_results(struct tlv list, struct se_words *w, bool *error, bool *rolled, char *profiles);
+void se_describe_results(struct tlv list, struct se_words *w, bool *error, bool *rolled,
+			 char *profiles);
 /* A signed or unsigned package error. */
 const char *se_describe_package_error(uint32_t code);
 /* ProfileInstallationResult data, BF27: event and error. Returns true for a success. */

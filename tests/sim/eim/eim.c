@@ -76,7 +76,7 @@ void se_eim_done(struct se_eim *e)
 	e->key = NULL;
 }
 
-/* --- cards ----------------------------------------------------------------------------------------- */
+/* --- cards ------------------------------------------------------------------------------------ */
 
 struct se_card *se_card_find(struct se_eim *e, const char *eid)
 {
@@ -134,7 +134,7 @@ void se_card_free(struct se_card *c)
 	free(c);
 }
 
-/* --- packages -------------------------------------------------------------------------------------- */
+/* --- packages --------------------------------------------------------------------------------- */
 
 struct se_package *se_package_new(struct se_card *c, enum se_kind kind, const char *what)
 {
@@ -176,40 +176,38 @@ int se_package_set(uint8_t **dst, size_t *dst_n, struct octets v)
 	return 0;
 }
 
-struct se_package *se_package_find(struct se_card *c, unsigned id)
+struct se_package *se_package_by_tx(struct se_card *c, struct octets tx)
 {
 	struct se_package *p;
 
+	if (!tx.n)
+		return NULL;
 	list_for_each(p, &c->packages, node) {
-		if (p->id == id)
+		if (octets_same(octets_from(p->tx, p->tx_n), tx))
 			return p;
 	}
 	return NULL;
 }
 
-struct se_package *se_package_in_flight(struct se_card *c)
+struct se_package *se_package_in_flight(struct se_card *c,
+					bool (*fits)(const struct se_package *p))
 {
 	struct se_package *p;
 
 	list_for_each(p, &c->packages, node) {
-		if (p->state == SE_SENT)
+		if (p->state == SE_SENT && fits(p))
 			return p;
 	}
 	return NULL;
 }
 
-bool se_card_busy(struct se_card *c)
+void se_package_conclude(struct se_package *p, enum se_state state)
 {
-	struct se_package *p;
-
-	list_for_each(p, &c->packages, node) {
-		if (p->state == SE_QUEUED || p->state == SE_SENT)
-			return true;
-	}
-	return false;
+	p->state = state;
+	p->done_ms = se_clock_ms();
 }
 
-/* --- digits ---------------------------------------------------------------------------------------- */
+/* --- digits ----------------------------------------------------------------------------------- */
 
 int se_eid_from(const char *digits, uint8_t ret_bcd[SE_EID_LEN])
 {
@@ -274,7 +272,7 @@ int se_oid_from(const char *digits, uint8_t *dst, size_t cap, size_t *ret_n)
 	return r;
 }
 
-/* --- the log --------------------------------------------------------------------------------------- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 void (*se_log_follower)(const char *line);
 

@@ -29,7 +29,7 @@
 #define SE_WHAT_MAX 512
 #define SE_OUTCOME_MAX 1024
 
-/* --- one package ----------------------------------------------------------------------------------- */
+/* --- one package ------------------------------------------------------------------------------ */
 
 enum se_kind {
 	SE_KIND_PSMO,           /* eUICC package that changes profiles */
@@ -100,7 +100,7 @@ struct se_note {
 	unsigned duplicates;
 };
 
-/* --- one card -------------------------------------------------------------------------------------- */
+/* --- one card --------------------------------------------------------------------------------- */
 
 enum se_version { SE_V1_0, SE_V1_1, SE_V1_2, SE_V1_3, _SE_VERSION_MAX };
 
@@ -127,7 +127,7 @@ struct se_card {
 	char profiles[SE_OUTCOME_MAX];  /* as last listed */
 };
 
-/* --- the eIM --------------------------------------------------------------------------------------- */
+/* --- the eIM ---------------------------------------------------------------------------------- */
 
 struct se_relay;
 
@@ -178,15 +178,15 @@ void se_card_free(struct se_card *c);
 struct se_package *se_package_new(struct se_card *c, enum se_kind kind, const char *what);
 void se_package_free(struct se_package *p);
 int se_package_set(uint8_t **dst, size_t *dst_n, struct octets v);
-struct se_package *se_package_find(struct se_card *c, unsigned id);
-/* What is in flight; NULL: nothing. */
-struct se_package *se_package_in_flight(struct se_card *c);
-/* Is anything still to be sent or awaited? */
-bool se_card_busy(struct se_card *c);
+/* The one with this transaction id, and the first in flight that fits; NULL: there is none. */
+struct se_package *se_package_by_tx(struct se_card *c, struct octets tx);
+struct se_package *se_package_in_flight(struct se_card *c,
+					bool (*fits)(const struct se_package *p));
+void se_package_conclude(struct se_package *p, enum se_state state);
 
 uint64_t se_clock_ms(void);             /* since 1970 */
 
-/* --- digits ---------------------------------------------------------------------------------------- */
+/* --- digits ----------------------------------------------------------------------------------- */
 
 /* 32 digits; the check digits are not looked at: faults need wrong ones. -EINVAL. */
 int se_eid_from(const char *digits, uint8_t ret_bcd[SE_EID_LEN]);
@@ -197,14 +197,14 @@ void se_iccid_text(struct octets bcd, char ret_digits[24]);
 /* "1.2.840" to its content octets. */
 int se_oid_from(const char *text, uint8_t *dst, size_t cap, size_t *ret_n);
 
-/* --- the log --------------------------------------------------------------------------------------- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 /*
  * One line: time, the card's EID shortened, what. With a card of NULL it is about the eIM itself.
  * Goes to standard output, DIR/log.txt and whoever follows.
  */
 void se_log(struct se_eim *e, struct se_card *c, const char *fmt, ...) __printf(3, 4);
-/* The same, marked and counted: something deviates from the references, or is not as it should be. */
+/* The same, marked and counted: something is not as the references or the accounts want it. */
 void se_remark(struct se_eim *e, struct se_card *c, const char *fmt, ...) __printf(3, 4);
 void se_log_open(struct se_eim *e, bool quiet);
 void se_log_close(void);

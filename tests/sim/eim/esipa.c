@@ -44,7 +44,7 @@ static void save(struct se_eim *e, struct se_card *c)
 		se_remark(e, c, "cannot write the state: %s", strerror(-r));
 }
 
-/* --- who is it ------------------------------------------------------------------------------------- */
+/* --- who is it -------------------------------------------------------------------------------- */
 
 enum { EID_NOT_FOUND = 2, EID_INVALID = 3, EID_MISSING = 4 };
 
@@ -82,13 +82,12 @@ static int card_of_eid(struct se_eim *e, struct octets eid, struct se_card **ret
 	return 0;
 }
 
-/* --- GetEimPackage, 6.3.2.6 ------------------------------------------------------------------------ */
+/* --- GetEimPackage, 6.3.2.6 ------------------------------------------------------------------- */
 
 static void give_up(struct se_eim *e, struct se_card *c, struct se_package *p, const char *why)
 {
-	p->state = SE_FAILED;
 	p->error = true;
-	p->done_ms = se_clock_ms();
+	se_package_conclude(p, SE_FAILED);
 	snprintf(p->outcome, sizeof(p->outcome), "%s", why);
 	se_remark(e, c, "package %u given up: %s", p->id, why);
 }
@@ -197,7 +196,8 @@ static void log_poll(struct se_eim *e, struct se_card *c, struct tlv body)
 	if (plmn.n == 3)
 		hex_encode(plmn.p, plmn.n, hex, sizeof(hex));
 	if (changed)
-		se_log(e, c, "< state changed, cause %d, network %s", cause.n == 1 ? cause.p[0] : -1, hex);
+		se_log(e, c, "< state changed, cause %d, network %s",
+		       cause.n == 1 ? cause.p[0] : -1, hex);
 	if (cause.n && !changed)
 		se_remark(e, c, "stateChangeCause without notifyStateChange");
 }
@@ -211,7 +211,8 @@ static void handle_get(struct se_eim *e, struct se_exchange *x, struct tlv body)
 
 	if (code) {
 		se_remark(e, NULL, "< GetEimPackage %s: error %d",
-			  code == EID_NOT_FOUND ? "of an unknown card" : "without a usable EID", code);
+			  code == EID_NOT_FOUND ? "of an unknown card" : "without a usable EID",
+			  code);
 		reply_code(x, 0xBF4F, 0x02, (uint32_t)code);
 		return;
 	}
@@ -252,10 +253,11 @@ static void handle_get(struct se_eim *e, struct se_exchange *x, struct tlv body)
 	reply_package(x, p);
 }
 
-/* --- ProvideEimPackageResult, 6.3.2.7, and HandleNotification -------------------------------------- */
+/* --- ProvideEimPackageResult, 6.3.2.7, and HandleNotification --------------------------------- */
 
 /* One alternative of BF50. False: it is none. */
-static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets one, struct se_acks *acks)
+static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets one,
+			     struct se_acks *acks)
 {
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, one), w;
@@ -343,7 +345,8 @@ static void reply_acks(struct se_eim *e, struct se_exchange *x, struct se_acks *
 	size_t n;
 
 	if (se_fault_strikes(&e->faults, SE_FAULT_ACK_WRONG, SE_ON_RESULT, value)) {
-		se_log(e, x->card, "> acknowledgement of WRONG number %u", se_fault_number(value, 9999));
+		se_log(e, x->card, "> acknowledgement of WRONG number %u",
+		       se_fault_number(value, 9999));
 		list = tlv_begin(&w, 0xBF53);
 		tlv_put_u32(&w, 0x80, se_fault_number(value, 9999));
 		tlv_close(&w, list);
@@ -381,7 +384,8 @@ static void handle_result(struct se_eim *e, struct se_exchange *x, struct tlv bo
 	}
 	if (!take_alternative(e, x->card, one, &acks)) {
 		save(e, x->card);
-		bad_request(e, x, "ProvideEimPackageResult has an unknown or malformed alternative");
+		bad_request(e, x,
+			    "ProvideEimPackageResult has an unknown or malformed alternative");
 		return;
 	}
 	save(e, x->card);
@@ -399,7 +403,8 @@ static struct se_card *card_of_certificate(struct se_eim *e, struct tlv note)
 	tlv_skip(&note);
 	if (tlv_peek(&note) != 0x30 || se_cert_parse(tlv_take_whole(&note, &tag), &cert) < 0)
 		return NULL;
-	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_serialNumber, digits, sizeof(digits));
+	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_serialNumber, digits,
+				  sizeof(digits));
 	X509_free(cert);
 	return se_card_find(e, digits);
 }
@@ -454,7 +459,7 @@ static void handle_notification(struct se_eim *e, struct se_exchange *x, struct 
 	save(e, x->card);
 }
 
-/* --- indirect download, 6.3.2.1 to 6.3.2.5 --------------------------------------------------------- */
+/* --- indirect download, 6.3.2.1 to 6.3.2.5 ---------------------------------------------------- */
 
 struct rsp_function {
 	uint32_t tag;
@@ -469,7 +474,8 @@ static const struct rsp_function rsp_functions[] = {
 	{ 0xBF41, "CancelSession", 0x81, 1 },
 };
 
-static int handle_rsp(struct se_eim *e, struct se_exchange *x, const struct rsp_function *f, struct tlv body)
+static int handle_rsp(struct se_eim *e, struct se_exchange *x, const struct rsp_function *f,
+		      struct tlv body)
 {
 	struct se_card *c;
 
@@ -487,7 +493,7 @@ static int handle_rsp(struct se_eim *e, struct se_exchange *x, const struct rsp_
 	return 0;
 }
 
-/* --- all of them ----------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 int se_esipa_handle(struct se_eim *e, struct se_exchange *x)
 {

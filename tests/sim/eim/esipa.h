@@ -10,7 +10,7 @@
 /* One request and its answer. The caller owns it until it has been answered or abandoned. */
 struct se_exchange {
 	struct octets request;
-	struct se_card *card;           /* in: seen before on this connection, or NULL; out: of this one */
+	struct se_card *card;           /* in: seen on this connection, or NULL; out: of this one */
 	uint8_t *response;              /* freed by the caller */
 	size_t response_n;
 	unsigned status;                /* 200 with a response, 204, 400 */

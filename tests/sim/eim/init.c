@@ -116,7 +116,8 @@ static int make_tls(struct se_eim *e, const struct se_init_wish *wish)
 		issue.issuer = ca;
 		issue.issuer_key = ca_key;
 	}
-	if (!strcmp(e->fqdn, "localhost") || !strcmp(e->fqdn, "127.0.0.1") || !strcmp(e->fqdn, "::1"))
+	if (!strcmp(e->fqdn, "localhost") || !strcmp(e->fqdn, "127.0.0.1") ||
+	    !strcmp(e->fqdn, "::1"))
 		issue.names[0] = "localhost.localdomain";
 	r = se_key_new("nist", &key);
 	issue.key = key;

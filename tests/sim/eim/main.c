@@ -40,7 +40,8 @@ static const char help[] =
 	"  sim-eim log [-n LINES] [--follow]  sim-eim quit\n"
 	"\n"
 	"sim-eim COMMAND --help tells more. Exit codes: 0 good, 1 not understood or impossible, 2 no\n"
-	"server, 3 results are missing, 4 a package did not succeed, 5 the accounts are not right.\n";
+	"server, 3 results are missing, 4 a package did not succeed, 5 the accounts are not "
+	"right.\n";
 
 static const char init_help[] =
 	"sim-eim init DIR: makes a state directory.\n"
@@ -98,7 +99,7 @@ static int complain(const char *fmt, ...)
 	return SE_EXIT_USAGE;
 }
 
-/* --- options --------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 struct args {
 	int argc;
@@ -156,7 +157,7 @@ static bool wants_help(struct args *a, const char *text)
 	return false;
 }
 
-/* --- init ------------------------------------------------------------------------------------------ */
+/* --- init ------------------------------------------------------------------------------------- */
 
 static int run_init(const char *dir, struct args *a)
 {
@@ -197,7 +198,7 @@ static int run_init(const char *dir, struct args *a)
 	return r < 0 ? complain("%s", why) : SE_EXIT_OK;
 }
 
-/* --- config ---------------------------------------------------------------------------------------- */
+/* --- config ----------------------------------------------------------------------------------- */
 
 static int write_config(const uint8_t *data, size_t n, const char *output)
 {
@@ -257,7 +258,7 @@ static int run_config(const char *dir, struct args *a)
 	return write_config(data, n, output);
 }
 
-/* --- serve ----------------------------------------------------------------------------------------- */
+/* --- serve ------------------------------------------------------------------------------------ */
 
 static struct se_server server;
 static struct se_control control;
@@ -274,7 +275,8 @@ static void on_signal(struct ev_catch *c)
 	ev_quit();
 }
 
-static void serve_options(struct args *a, struct se_eim *e, struct se_server_wish *wish, bool *quiet)
+static void serve_options(struct args *a, struct se_eim *e, struct se_server_wish *wish,
+			  bool *quiet)
 {
 	const char *why;
 
@@ -329,8 +331,8 @@ static int serve(struct se_eim *e, const struct se_server_wish *wish)
 	e->port = server.port;
 	if (se_store_save_eim(e) < 0)
 		complain("eim.json cannot be written, going on");
-	printf("ready: port %u, https://%s:%u/gsma/rsp2/asn1, control %s\n", server.port, e->fqdn, server.port,
-	       control.path);
+	printf("ready: port %u, https://%s:%u/gsma/rsp2/asn1, control %s\n", server.port, e->fqdn,
+	       server.port, control.path);
 	fflush(stdout);
 	se_server_look_at_faults(&server);
 	ev_main();
@@ -363,7 +365,7 @@ static int run_serve(const char *dir, struct args *a)
 	return r;
 }
 
-/* --- all of them ----------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static int run_log(const char *dir, struct args *a)
 {
@@ -392,7 +394,8 @@ static const struct local locals[] = {
 	{ "init", run_init, init_help, true },
 	{ "config", run_config, config_help, true },
 	{ "serve", run_serve, serve_help, true },
-	{ "log", run_log, "sim-eim log [-n LINES] [--follow]: the last lines of the log (40), and new ones.\n" },
+	{ "log", run_log,
+	  "sim-eim log [-n LINES] [--follow]: the last lines of the log (40), and new ones.\n" },
 };
 
 static int run_local(const struct local *l, const char *dir, struct args *a)

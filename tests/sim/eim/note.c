@@ -45,14 +45,16 @@ static bool open_note(struct octets whole, struct note *n, struct tlv_doc *doc)
 static bool open_compact_result(struct octets whole, uint32_t *ret_seq)
 {
 	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, whole), body = tlv_enter(&top, 0xA0), data = tlv_enter(&body, 0xA0);
+	struct tlv top = tlv_open(&doc, whole), body = tlv_enter(&top, 0xA0),
+		   data = tlv_enter(&body, 0xA0);
 
 	tlv_take(&data, 0x80);
 	*ret_seq = tlv_take_u32(&data, 0x02);
 	return !doc.fault;
 }
 
-static enum se_verdict check(struct se_eim *e, struct se_card *c, const struct note *n, const char **ret_why)
+static enum se_verdict check(struct se_eim *e, struct se_card *c, const struct note *n,
+			     const char **ret_why)
 {
 	X509 *eum = NULL, *euicc = NULL;
 	enum se_verdict verdict = SE_WRONG;
@@ -92,7 +94,8 @@ static void remember(struct se_card *c, const struct se_note *note)
 	c->notes[c->notes_n++] = *note;
 }
 
-static void count(struct se_eim *e, struct se_card *c, const struct se_note *note, struct se_acks *acks)
+static void count(struct se_eim *e, struct se_card *c, const struct se_note *note,
+		  struct se_acks *acks)
 {
 	struct se_note *old = find_note(c, note->seq, note->event);
 
@@ -100,8 +103,8 @@ static void count(struct se_eim *e, struct se_card *c, const struct se_note *not
 		acks->seq[acks->n++] = note->seq;
 	if (old) {
 		old->duplicates++;
-		se_remark(e, c, "DUPLICATE notification %u (%s), %u times more", note->seq, note->event,
-			  old->duplicates);
+		se_remark(e, c, "DUPLICATE notification %u (%s), %u times more", note->seq,
+			  note->event, old->duplicates);
 		return;
 	}
 	remember(c, note);

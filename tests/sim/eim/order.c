@@ -20,7 +20,8 @@ const char se_order_help[] =
 	"eIM operations (eCO), several with + between them:\n"
 	"  add-eim --id ID [--fqdn HOST] [--id-type 1|2|3] [--counter N] [--token]\n"
 	"          [--key FILE] [--tls FILE] [--protocols BITS] [--ci HEX] [--indirect]\n"
-	"  add-eim --config FILE            (as sim-eim config --as fields --output FILE writes it)\n"
+	"  add-eim --config FILE            (as sim-eim config --as fields --output FILE writes "
+	"it)\n"
 	"  update-eim --id ID [the same]    delete-eim ID          list-eim\n"
 	"Others, one to a package:\n"
 	"  data-request [all | TAG…] [--ci HEX] [--seq N | --events HEX] [--result-seq N]\n"
@@ -117,7 +118,7 @@ static int take_number(struct words *o, uint32_t *ret)
 	return text_to_u32(text_of(s), 10, ret) < 0 ? fail(o, "%s: expected a number", s) : 0;
 }
 
-/* --- profile operations ---------------------------------------------------------------------------- */
+/* --- profile operations ----------------------------------------------------------------------- */
 
 static int put_by_iccid(struct words *o, uint32_t tag)
 {
@@ -250,23 +251,23 @@ static int op_raw(struct words *o)
 	return put_hex(o, 0);
 }
 
-/* --- eIM operations -------------------------------------------------------------------------------- */
+/* --- eIM operations --------------------------------------------------------------------------- */
 
 static int load_file(struct words *o, const char *name, uint8_t *dst, size_t cap, size_t *ret_n)
 {
 	char path[PATH_MAX];
 	int r;
 
-	if (snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : o->dir, name[0] == '/' ? "" : "/",
-		     name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : o->dir,
+		     name[0] == '/' ? "" : "/", name) >= (int)sizeof(path))
 		return fail(o, "%.64s: the name is too long", name);
 	r = file_load(path, dst, cap, ret_n);
 	return r < 0 ? fail(o, "%.160s: %s", path, strerror(-r)) : 0;
 }
 
 /* A certificate, or what an anchor may be: only a key. */
-static int load_key(struct words *o, const char *name, uint8_t *dst, size_t cap, struct octets *ret_key,
-		    struct octets *ret_cert)
+static int load_key(struct words *o, const char *name, uint8_t *dst, size_t cap,
+		    struct octets *ret_key, struct octets *ret_cert)
 {
 	struct se_anchors anchors = { .n = 0 };
 	char path[PATH_MAX];
@@ -274,7 +275,8 @@ static int load_key(struct words *o, const char *name, uint8_t *dst, size_t cap,
 	size_t n;
 	int r;
 
-	snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : o->dir, name[0] == '/' ? "" : "/", name);
+	snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : o->dir,
+		 name[0] == '/' ? "" : "/", name);
 	if (se_cert_load(path, &cert) == 0) {
 		r = se_cert_der(cert, dst, cap, &n);
 		if (r == 0)
@@ -299,8 +301,9 @@ static int take_protocols(struct words *o, struct se_config *c)
 	if (r < 0)
 		return r;
 	if (bits > 31)
-		return fail(o, "--protocols: expected the sum of 16 retrieve HTTPS, 8 retrieve CoAPS, "
-			       "4 inject HTTPS, 2 inject CoAPS, 1 proprietary");
+		return fail(o,
+			    "--protocols: expected the sum of 16 retrieve HTTPS, 8 retrieve CoAPS, "
+			    "4 inject HTTPS, 2 inject CoAPS, 1 proprietary");
 	c->has_protocols = true;
 	c->protocols = (uint8_t)(bits << 3);
 	return 0;
@@ -391,7 +394,7 @@ static int op_list_eim(struct words *o)
 	return 0;
 }
 
-/* --- the others ------------------------------------------------------------------------------------ */
+/* --- the others ------------------------------------------------------------------------------- */
 
 struct data_tag {
 	const char *name;
@@ -530,7 +533,7 @@ static int download(struct words *o)
 	return end(o);
 }
 
-/* --- all of them ----------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 struct operation {
 	const char *name;
@@ -593,7 +596,8 @@ static int parse_list(struct words *o, int argc, char *const *argv, struct se_or
 		if (!op)
 			return fail(o, "%.64s: no such operation", n ? argv[0] : "+");
 		if (op->kind != ret->kind)
-			return fail(o, "%s: profile and eIM operations do not go into one package", op->name);
+			return fail(o, "%s: profile and eIM operations do not go into one package",
+				    op->name);
 		o->argv = argv + 1;
 		o->argc = n - 1;
 		r = op->put(o);
@@ -622,7 +626,8 @@ int se_order_parse(int argc, char *const *argv, const char *dir, enum se_version
 	if (argc < 1)
 		return fail(&o, "expected an operation");
 	for (int i = 0; i < argc && n < sizeof(ret->what); i++)
-		n += (size_t)snprintf(ret->what + n, sizeof(ret->what) - n, "%s%s", i ? " " : "", argv[i]);
+		n += (size_t)snprintf(ret->what + n, sizeof(ret->what) - n, "%s%s", i ? " " : "",
+				      argv[i]);
 	if (!strcmp(argv[0], "data-request")) {
 		ret->kind = SE_KIND_DATA;
 		r = data_request(&o, version);

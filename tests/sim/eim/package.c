@@ -64,7 +64,8 @@ struct se_package *se_package_order(struct se_card *c, const struct se_order *o)
 }
 
 /* IpaEuiccDataRequest, ProfileDownloadTriggerRequest: the content and our transaction id. */
-static int put_request(struct se_card *c, struct se_package *p, uint8_t *dst, size_t cap, size_t *ret_n)
+static int put_request(struct se_card *c, struct se_package *p, uint8_t *dst, size_t cap,
+		       size_t *ret_n)
 {
 	bool data = p->kind == SE_KIND_DATA;
 	struct tlv_out w = { .buf = dst, .cap = cap };
@@ -78,8 +79,8 @@ static int put_request(struct se_card *c, struct se_package *p, uint8_t *dst, si
 	return tlv_done(&w, ret_n);
 }
 
-static int sign_as(struct se_eim *e, struct se_package *p, const uint8_t *eid, uint8_t *dst, size_t cap,
-		   size_t *ret_n)
+static int sign_as(struct se_eim *e, struct se_package *p, const uint8_t *eid, uint8_t *dst,
+		   size_t cap, size_t *ret_n)
 {
 	const struct se_euicc_package out = {
 		.eim_id = octets_from(e->id, strlen(e->id)),

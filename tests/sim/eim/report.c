@@ -58,7 +58,7 @@ int se_report_judge(struct se_eim *e, const struct se_report_wish *wish)
 	return worst;
 }
 
-/* --- tables ---------------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 static unsigned count_state(struct se_card *c, enum se_state state)
 {
@@ -89,14 +89,15 @@ static void print_packages(struct se_card *c, uint32_t id, FILE *out)
 {
 	struct se_package *p;
 
-	fprintf(out, "%4s  %-9s  %4s  %7s  %4s  %7s  %-10s  %s\n", "NO", "STATE", "SENT", "RESULTS", "DUPL",
-		"REFUSED", "VERDICT", "PACKAGE");
+	fprintf(out, "%4s  %-9s  %4s  %7s  %4s  %7s  %-10s  %s\n", "NO", "STATE", "SENT", "RESULTS",
+		"DUPL", "REFUSED", "VERDICT", "PACKAGE");
 	list_for_each(p, &c->packages, node) {
 		if (id && p->id != id)
 			continue;
-		fprintf(out, "%4u  %-9s  %4u  %7u  %4u  %7u  %-10s  %s%s%s%s\n", p->id, se_state_names[p->state],
-			p->sent, p->results, p->duplicates, p->refused, se_verdict_names[p->verdict], p->what,
-			p->automatic ? " (automatic)" : "", p->fault[0] ? ", SPOILT: " : "", p->fault);
+		fprintf(out, "%4u  %-9s  %4u  %7u  %4u  %7u  %-10s  %s%s%s%s\n", p->id,
+			se_state_names[p->state], p->sent, p->results, p->duplicates, p->refused,
+			se_verdict_names[p->verdict], p->what, p->automatic ? " (automatic)" : "",
+			p->fault[0] ? ", SPOILT: " : "", p->fault);
 		if (p->outcome[0])
 			fprintf(out, "%58s-> %s\n", "", p->outcome);
 	}
@@ -106,19 +107,24 @@ static void print_card(struct se_card *c, uint32_t id, FILE *out)
 {
 	char when[16];
 
-	fprintf(out, "card %s  version %s  counter %u  token %d  last number %u  %s  polled %u times, %s\n",
+	fprintf(out,
+		"card %s  version %s  counter %u  token %d  last number %u  %s  polled %u times, "
+		"%s\n",
 		c->eid, se_version_names[c->version], c->counter, c->token, c->last_seq,
-		c->euicc_n ? "certificates known" : "no certificates", c->polls, ago(c->last_poll_ms, when));
+		c->euicc_n ? "certificates known" : "no certificates", c->polls,
+		ago(c->last_poll_ms, when));
 	print_packages(c, id, out);
 	if (c->notes_n)
 		fprintf(out, "%zu notification%s\n", c->notes_n, c->notes_n == 1 ? "" : "s");
 	for (size_t i = 0; i < c->notes_n; i++)
-		fprintf(out, "%4u  %-8s  %-20s  %-10s  %u duplicates\n", c->notes[i].seq, c->notes[i].event,
-			c->notes[i].iccid, se_verdict_names[c->notes[i].verdict], c->notes[i].duplicates);
+		fprintf(out, "%4u  %-8s  %-20s  %-10s  %u duplicates\n", c->notes[i].seq,
+			c->notes[i].event, c->notes[i].iccid, se_verdict_names[c->notes[i].verdict],
+			c->notes[i].duplicates);
 	if (c->profiles[0])
 		fprintf(out, "profiles: %s\n", c->profiles);
 	if (c->remarks || c->unmatched)
-		fprintf(out, "%u remarks, %u unmatched: see sim-eim log\n", c->remarks, c->unmatched);
+		fprintf(out, "%u remarks, %u unmatched: see sim-eim log\n", c->remarks,
+			c->unmatched);
 }
 
 void se_report_list(struct se_server *s, struct se_card *card, FILE *out)
@@ -133,16 +139,18 @@ void se_report_list(struct se_server *s, struct se_card *card, FILE *out)
 		print_card(card, 0, out);
 		return;
 	}
-	fprintf(out, "%-32s  %-7s  %7s  %5s  %-5s  %6s  %6s  %4s  %4s  %7s  %s\n", "EID", "VERSION", "COUNTER",
-		"TOKEN", "CERTS", "QUEUED", "FLIGHT", "DONE", "FAIL", "REMARKS", "LAST POLL");
+	fprintf(out, "%-32s  %-7s  %7s  %5s  %-5s  %6s  %6s  %4s  %4s  %7s  %s\n", "EID", "VERSION",
+		"COUNTER", "TOKEN", "CERTS", "QUEUED", "FLIGHT", "DONE", "FAIL", "REMARKS",
+		"LAST POLL");
 	list_for_each(c, &e->cards, node)
 		fprintf(out, "%-32s  %-7s  %7u  %5d  %-5s  %6u  %6u  %4u  %4u  %7u  %s\n", c->eid,
-			se_version_names[c->version], c->counter, c->token, c->euicc_n ? "yes" : "no",
-			count_state(c, SE_QUEUED), count_state(c, SE_SENT), count_state(c, SE_DONE),
-			count_state(c, SE_FAILED), c->remarks, ago(c->last_poll_ms, when));
+			se_version_names[c->version], c->counter, c->token,
+			c->euicc_n ? "yes" : "no", count_state(c, SE_QUEUED),
+			count_state(c, SE_SENT), count_state(c, SE_DONE), count_state(c, SE_FAILED),
+			c->remarks, ago(c->last_poll_ms, when));
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------ */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static struct json_object *notes_json(struct se_card *c)
 {
@@ -156,7 +164,8 @@ static struct json_object *notes_json(struct se_card *c)
 		json_object_object_add(o, "event", json_object_new_string(n->event));
 		json_object_object_add(o, "iccid", json_object_new_string(n->iccid));
 		json_object_object_add(o, "address", json_object_new_string(n->address));
-		json_object_object_add(o, "verified", json_object_new_boolean(n->verdict == SE_VERIFIED));
+		json_object_object_add(o, "verified",
+				       json_object_new_boolean(n->verdict == SE_VERIFIED));
 		json_object_object_add(o, "duplicates", json_object_new_int64(n->duplicates));
 		json_object_array_add(list, o);
 	}

@@ -7,10 +7,10 @@
 #include "sim/eim/describe.h"
 #include "sim/eim/package.h"
 
-/* --- certificates and signatures ------------------------------------------------------------------- */
+/* --- certificates and signatures -------------------------------------------------------------- */
 
-int se_card_certificates(struct se_eim *e, struct se_card *c, struct octets eum, struct octets euicc,
-			 const char **ret_why)
+int se_card_certificates(struct se_eim *e, struct se_card *c, struct octets eum,
+			 struct octets euicc, const char **ret_why)
 {
 	X509 *eum_cert = NULL, *euicc_cert = NULL;
 
@@ -31,8 +31,8 @@ int se_card_certificates(struct se_eim *e, struct se_card *c, struct octets eum,
 	return 0;
 }
 
-enum se_verdict se_card_signed(struct se_eim *e, struct se_card *c, const struct octets *parts, size_t n,
-			       struct octets signature, const char **ret_why)
+enum se_verdict se_card_signed(struct se_eim *e, struct se_card *c, const struct octets *parts,
+			       size_t n, struct octets signature, const char **ret_why)
 {
 	X509 *eum = NULL, *euicc = NULL;
 	enum se_verdict verdict = SE_WRONG;
@@ -58,24 +58,11 @@ enum se_verdict se_card_signed(struct se_eim *e, struct se_card *c, const struct
 	return verdict;
 }
 
-/* --- whose result is it ---------------------------------------------------------------------------- */
+/* --- whose result is it ----------------------------------------------------------------------- */
 
 static bool is_signed(const struct se_package *p)
 {
 	return p->kind == SE_KIND_PSMO || p->kind == SE_KIND_ECO;
-}
-
-static struct se_package *by_tx(struct se_card *c, struct octets tx)
-{
-	struct se_package *p;
-
-	if (!tx.n)
-		return NULL;
-	list_for_each(p, &c->packages, node) {
-		if (octets_same(octets_from(p->tx, p->tx_n), tx))
-			return p;
-	}
-	return NULL;
 }
 
 struct se_card *se_card_of_tx(struct se_eim *e, struct octets tx)
@@ -83,7 +70,7 @@ struct se_card *se_card_of_tx(struct se_eim *e, struct octets tx)
 	struct se_card *c;
 
 	list_for_each(c, &e->cards, node) {
-		if (by_tx(c, tx))
+		if (se_package_by_tx(c, tx))
 			return c;
 	}
 	return NULL;
@@ -98,22 +85,6 @@ static struct se_package *by_counter(struct se_card *c, uint32_t counter)
 			return p;
 	}
 	return NULL;
-}
-
-static struct se_package *in_flight(struct se_card *c, bool (*fits)(const struct se_package *p))
-{
-	struct se_package *p;
-
-	list_for_each(p, &c->packages, node) {
-		if (p->state == SE_SENT && fits(p))
-			return p;
-	}
-	return NULL;
-}
-
-static bool is_data(const struct se_package *p)
-{
-	return p->kind == SE_KIND_DATA;
 }
 
 static bool is_download(const struct se_package *p)
@@ -165,7 +136,7 @@ struct octets se_result_tx(struct octets alternative)
 	return tx.n <= SE_TX_MAX ? tx : octets_from(NULL, 0);
 }
 
-/* --- results of eUICC packages --------------------------------------------------------------------- */
+/* --- results of eUICC packages ---------------------------------------------------------------- */
 
 struct signed_result {
 	struct octets whole;            /* the 30, as signed */
@@ -174,12 +145,6 @@ struct signed_result {
 	bool is_error;
 	struct tlv list;
 };
-
-static void conclude(struct se_package *p, enum se_state state)
-{
-	p->state = state;
-	p->done_ms = se_clock_ms();
-}
 
 static void acknowledge(struct se_acks *acks, uint32_t seq)
 {
@@ -200,7 +165,8 @@ static void look_for_token(struct se_eim *e, struct se_card *c, const struct sig
 	for (int32_t t = 0; t < 32; t++) {
 		parts[1] = octets_from(token, se_token_do(t, token));
 		if (t != right && se_verify(X509_get0_pubkey(cert), parts, 2, r->signature) == 0)
-			se_remark(e, c, "the signature is right for association token %d, not for %d", t,
+			se_remark(e, c,
+				  "the signature is right for association token %d, not for %d", t,
 				  right);
 	}
 	X509_free(cert);
@@ -244,8 +210,9 @@ static void take_signed_error(struct se_eim *e, struct se_card *c, struct se_pac
 	if (r->code == 4 && p->sent > 1 && !p->replays && !p->fault[0] && c->version != SE_V1_0) {
 		/* It has been executed before: the result must be on the card, so ask for it. */
 		p->replays++;
-		se_log(e, c, "< package %u: replayError after %u times sent, asking for stored results", p->id,
-		       p->sent);
+		se_log(e, c,
+		       "< package %u: replayError after %u times sent, asking for stored results",
+		       p->id, p->sent);
 		ask = se_package_order(c, &order);
 		if (ask) {
 			ask->automatic = true;
@@ -263,13 +230,14 @@ static void take_signed_error(struct se_eim *e, struct se_card *c, struct se_pac
 	p->error = true;
 	p->verdict = verdict;
 	snprintf(p->outcome, sizeof(p->outcome), "%s(%u)", name, r->code);
-	conclude(p, SE_DONE);
-	se_log(e, c, "< package %u: signed error %s, %s", p->id, p->outcome, se_verdict_names[verdict]);
+	se_package_conclude(p, SE_DONE);
+	se_log(e, c, "< package %u: signed error %s, %s", p->id, p->outcome,
+	       se_verdict_names[verdict]);
 }
 
 static void take_signed_ok(struct se_eim *e, struct se_card *c, struct se_package *p,
-			   const struct signed_result *r, struct octets whole, enum se_verdict verdict,
-			   struct se_acks *acks)
+			   const struct signed_result *r, struct octets whole,
+			   enum se_verdict verdict, struct se_acks *acks)
 {
 	struct se_words w = { .s = p->outcome, .cap = sizeof(p->outcome) };
 	bool error = false, rolled = false;
@@ -278,16 +246,18 @@ static void take_signed_ok(struct se_eim *e, struct se_card *c, struct se_packag
 		p->duplicates++;
 		acknowledge(acks, r->seq);
 		if (r->seq == p->seq && !octets_same(whole, octets_from(p->result, p->result_n)))
-			se_remark(e, c, "package %u: ANOTHER result under the number %u", p->id, r->seq);
+			se_remark(e, c, "package %u: ANOTHER result under the number %u", p->id,
+				  r->seq);
 		else
-			se_remark(e, c, "package %u: DUPLICATE result %u, number %u, acknowledged again", p->id,
-				  p->duplicates, r->seq);
+			se_remark(e, c,
+				  "package %u: DUPLICATE result %u, number %u, acknowledged again",
+				  p->id, p->duplicates, r->seq);
 		return;
 	}
 	if (r->seq <= c->last_seq) {
 		p->refused++;
-		se_remark(e, c, "package %u: result number %u is not above %u, discarded", p->id, r->seq,
-			  c->last_seq);
+		se_remark(e, c, "package %u: result number %u is not above %u, discarded", p->id,
+			  r->seq, c->last_seq);
 		return;
 	}
 	p->outcome[0] = '\0';
@@ -300,12 +270,14 @@ static void take_signed_ok(struct se_eim *e, struct se_card *c, struct se_packag
 	p->verdict = verdict;
 	p->seq = r->seq;
 	(void)se_package_set(&p->result, &p->result_n, whole);
-	conclude(p, SE_DONE);
-	se_log(e, c, "< package %u: %s (number %u, %s)", p->id, p->outcome, r->seq, se_verdict_names[verdict]);
+	se_package_conclude(p, SE_DONE);
+	se_log(e, c, "< package %u: %s (number %u, %s)", p->id, p->outcome, r->seq,
+	       se_verdict_names[verdict]);
 	if (p->results > 1 && !rolled)
 		se_remark(e, c, "package %u: has been executed %u times", p->id, p->results);
 	if (p->fault[0])
-		se_remark(e, c, "package %u was spoilt (%s) and executed all the same", p->id, p->fault);
+		se_remark(e, c, "package %u was spoilt (%s) and executed all the same", p->id,
+			  p->fault);
 }
 
 static void take_signed(struct se_eim *e, struct se_card *c, struct tlv body, bool is_error,
@@ -331,8 +303,8 @@ static void take_signed(struct se_eim *e, struct se_card *c, struct tlv body, bo
 	}
 	if (data.doc->fault) {
 		c->unmatched++;
-		se_remark(e, c, "a package result is malformed (%s at %zu)", tlv_fault_name(data.doc->fault),
-			  data.doc->fault_at);
+		se_remark(e, c, "a package result is malformed (%s at %zu)",
+			  tlv_fault_name(data.doc->fault), data.doc->fault_at);
 		return;
 	}
 	if (!text_eq(octets_text(r.eim_id), e->id)) {
@@ -341,7 +313,7 @@ static void take_signed(struct se_eim *e, struct se_card *c, struct tlv body, bo
 			  TEXT_ARG(octets_text(r.eim_id)));
 		return;
 	}
-	p = r.tx.n ? by_tx(c, r.tx) : by_counter(c, r.counter);
+	p = r.tx.n ? se_package_by_tx(c, r.tx) : by_counter(c, r.counter);
 	if (p && (!is_signed(p) || !p->message || p->counter != r.counter)) {
 		se_remark(e, c, "package %u: its result has counter %u", p->id, r.counter);
 		p = NULL;
@@ -373,7 +345,7 @@ static void take_signed(struct se_eim *e, struct se_card *c, struct tlv body, bo
 static void take_unsigned(struct se_eim *e, struct se_card *c, struct tlv body)
 {
 	struct octets eim_id = tlv_take(&body, 0x80), tx = tlv_maybe(&body, 0x82), token;
-	struct se_package *p = tx.n ? by_tx(c, tx) : in_flight(c, is_signed);
+	struct se_package *p = tx.n ? se_package_by_tx(c, tx) : se_package_in_flight(c, is_signed);
 	int32_t value = 0;
 	uint32_t code;
 
@@ -381,7 +353,8 @@ static void take_unsigned(struct se_eim *e, struct se_card *c, struct tlv body)
 	code = tlv_maybe_u32(&body, 0x8F, 0);
 	if (body.doc->fault || !p) {
 		c->unmatched++;
-		se_remark(e, c, "an unsigned package error %s", p ? "is malformed" : "belongs to no package");
+		se_remark(e, c, "an unsigned package error %s",
+			  p ? "is malformed" : "belongs to no package");
 		return;
 	}
 	if (!text_eq(octets_text(eim_id), e->id))
@@ -396,11 +369,11 @@ static void take_unsigned(struct se_eim *e, struct se_card *c, struct tlv body)
 	p->error = true;
 	snprintf(p->outcome, sizeof(p->outcome), "unsigned error%s",
 		 code == 15 ? " sizeOverflow" : ": eIM unknown or signature wrong");
-	conclude(p, SE_DONE);
+	se_package_conclude(p, SE_DONE);
 	se_log(e, c, "< package %u: %s", p->id, p->outcome);
 	if (token.n && octets_to_i32(token, &value) == 0 && value != p->token && !p->fault[0])
-		se_remark(e, c, "package %u: signed with association token %d, the card has %d", p->id, p->token,
-			  value);
+		se_remark(e, c, "package %u: signed with association token %d, the card has %d",
+			  p->id, p->token, value);
 }
 
 void se_result_take(struct se_eim *e, struct se_card *c, struct octets result, struct se_acks *acks)
@@ -422,7 +395,7 @@ void se_result_take(struct se_eim *e, struct se_card *c, struct octets result, s
 	}
 }
 
-/* --- downloads ------------------------------------------------------------------------------------- */
+/* --- downloads -------------------------------------------------------------------------------- */
 
 /* ProfileInstallationResult, BF37 whole: signed over BF27. */
 static enum se_verdict check_installation(struct se_eim *e, struct se_card *c, struct octets pir,
@@ -430,7 +403,8 @@ static enum se_verdict check_installation(struct se_eim *e, struct se_card *c, s
 					  const char **ret_why)
 {
 	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, pir), body = tlv_enter(&top, 0xBF37), before = body, data, meta;
+	struct tlv top = tlv_open(&doc, pir), body = tlv_enter(&top, 0xBF37), before = body, data,
+		   meta;
 	struct octets whole, signature;
 	uint32_t tag;
 
@@ -453,7 +427,8 @@ void se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, result), body = tlv_enter(&top, 0xBF54), error;
 	struct octets tx = tlv_maybe(&body, 0x82), reason;
-	struct se_package *p = tx.n ? by_tx(c, tx) : in_flight(c, is_download);
+	struct se_package *p =
+		tx.n ? se_package_by_tx(c, tx) : se_package_in_flight(c, is_download);
 	char outcome[SE_OUTCOME_MAX] = "", text[128];
 	struct se_words w = { .s = outcome, .cap = sizeof(outcome) };
 	enum se_verdict verdict = SE_UNCHECKED;
@@ -462,14 +437,17 @@ void se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
 	bool good = false;
 
 	if (tlv_peek(&body) == 0xBF37) {
-		verdict = check_installation(e, c, tlv_take_whole(&body, &tag), &w, &good, &seq, &why);
+		verdict = check_installation(e, c, tlv_take_whole(&body, &tag), &w, &good, &seq,
+					     &why);
 	} else {
 		/* v1.0: 80 holds free octets, and may be missing. */
 		error = tlv_enter(&body, 0x30);
 		reason = tlv_maybe(&error, 0x80);
 		se_words_add(&w, "download failed");
 		if (reason.n == 1)
-			se_words_add(&w, ": %s(%u)", reason.p[0] == 104 ? "ecallActive" : "undefinedError", reason.p[0]);
+			se_words_add(&w, ": %s(%u)",
+				     reason.p[0] == 104 ? "ecallActive" : "undefinedError",
+				     reason.p[0]);
 		reason = tlv_peek(&error) == 0x04 ? tlv_take(&error, 0x04) : octets_from(NULL, 0);
 		text_escape(reason.p, reason.n, text, sizeof(text));
 		if (reason.n)
@@ -477,8 +455,8 @@ void se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
 	}
 	if (doc.fault || !p || p->kind != SE_KIND_DOWNLOAD) {
 		c->unmatched++;
-		se_remark(e, c, "a download result %s (%s)", doc.fault ? "is malformed" : "belongs to no trigger",
-			  outcome);
+		se_remark(e, c, "a download result %s (%s)",
+			  doc.fault ? "is malformed" : "belongs to no trigger", outcome);
 		return;
 	}
 	if (verdict == SE_WRONG || (verdict == SE_UNVERIFIED && !e->accept_unverified)) {
@@ -497,212 +475,34 @@ void se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
 	p->seq = seq;
 	memcpy(p->outcome, outcome, sizeof(outcome));
 	(void)se_package_set(&p->result, &p->result_n, result);
-	conclude(p, SE_DONE);
+	se_package_conclude(p, SE_DONE);
 	se_log(e, c, "< package %u: %s (%s)", p->id, outcome, se_verdict_names[verdict]);
 }
 
-/* --- what the IPA says itself ---------------------------------------------------------------------- */
+/* --- what the IPA says itself ----------------------------------------------------------------- */
 
 void se_refusal_take(struct se_eim *e, struct se_card *c, struct octets tx, uint32_t code)
 {
 	static const char *const names[] = { "?", "invalidPackageFormat", "unknownPackage" };
-	struct se_package *p = tx.n ? by_tx(c, tx) : in_flight(c, is_any);
-	const char *name = code < ARRAY_SIZE(names) ? names[code] : code == 127 ? "undefinedError" : "?";
+	struct se_package *p = tx.n ? se_package_by_tx(c, tx) : se_package_in_flight(c, is_any);
+	const char *name = code < ARRAY_SIZE(names) ? names[code]
+			   : code == 127	    ? "undefinedError"
+						    : "?";
 
 	if (!p) {
 		c->unmatched++;
-		se_remark(e, c, "the IPA refuses a package that is none of ours: %s(%u)", name, code);
+		se_remark(e, c, "the IPA refuses a package that is none of ours: %s(%u)", name,
+			  code);
 		return;
 	}
 	if (p->results || p->state == SE_FAILED) {
 		p->duplicates++;
-		se_remark(e, c, "package %u: refused by the IPA after its result: %s(%u)", p->id, name, code);
+		se_remark(e, c, "package %u: refused by the IPA after its result: %s(%u)", p->id,
+			  name, code);
 		return;
 	}
 	snprintf(p->outcome, sizeof(p->outcome), "IPA: %s(%u)", name, code);
 	p->error = true;
-	conclude(p, SE_FAILED);
+	se_package_conclude(p, SE_FAILED);
 	se_log(e, c, "< package %u: refused by the IPA: %s(%u)", p->id, name, code);
-}
-
-/* --- data ------------------------------------------------------------------------------------------ */
-
-struct data_parts {
-	struct octets eum, euicc, tx, token;
-};
-
-static void take_lists(struct se_eim *e, struct se_card *c, struct tlv list, bool results,
-		       struct se_acks *acks)
-{
-	while (tlv_more(&list)) {
-		uint32_t tag;
-		struct octets one = tlv_take_whole(&list, &tag);
-
-		if (results)
-			se_result_take(e, c, one, acks);
-		else
-			se_note_take(e, c, one, acks);
-	}
-}
-
-/* v1.0 carries a RetrieveNotificationsList answer: A0 notifications, A2 results, A3 both. */
-static void take_retrieved(struct se_eim *e, struct se_card *c, struct tlv body, struct se_acks *acks)
-{
-	while (tlv_more(&body)) {
-		uint32_t tag = tlv_peek(&body);
-		struct tlv in = tlv_enter(&body, tag);
-
-		if (tag == 0xA3)
-			take_retrieved(e, c, in, acks);
-		else if (tag == 0xA0 || tag == 0xA1 || tag == 0xA2)
-			take_lists(e, c, in, tag != 0xA0, acks);
-	}
-}
-
-/* Certificate fields replace the 30 of the certificate; some senders keep it. */
-static size_t whole_certificate(struct octets v, uint8_t *dst, size_t cap)
-{
-	struct tlv_out w = { .buf = dst, .cap = cap };
-	uint32_t tag;
-	size_t head, value, n = 0;
-
-	if (tlv_head(v.p, v.n, &tag, &head, &value) == 0 && tag == 0x30 && head + value == v.n)
-		tlv_put_raw(&w, v.p, v.n);
-	else
-		tlv_put_octets(&w, 0x30, v);
-	return tlv_done(&w, &n) == 0 ? n : 0;
-}
-
-static void learn(struct se_eim *e, struct se_card *c, const struct data_parts *d, struct se_words *w)
-{
-	uint8_t eum[SE_CERT_MAX], euicc[SE_CERT_MAX];
-	size_t eum_n = d->eum.n ? whole_certificate(d->eum, eum, sizeof(eum)) : c->eum_n;
-	size_t euicc_n = d->euicc.n ? whole_certificate(d->euicc, euicc, sizeof(euicc)) : c->euicc_n;
-	const char *why;
-	int32_t token;
-
-	if (d->token.n && octets_to_i32(d->token, &token) == 0) {
-		se_words_add(w, " token %d", token);
-		if (token != c->token)
-			se_log(e, c, "association token is now %d", token);
-		c->token = token;
-	}
-	if (!d->eum.n && !d->euicc.n)
-		return;
-	if (se_card_certificates(e, c, octets_from(d->eum.n ? eum : c->eum, eum_n),
-				 octets_from(d->euicc.n ? euicc : c->euicc, euicc_n), &why) < 0) {
-		se_words_add(w, " certificates NOT TAKEN");
-		se_remark(e, c, "certificates not taken: %s", why);
-		return;
-	}
-	se_words_add(w, " certificates verified");
-}
-
-static void say_tag(struct se_words *w, uint32_t tag)
-{
-	static const struct {
-		uint32_t tag;
-		const char *name;
-	} names[] = {
-		{ 0xBF20, "info1" }, { 0xBF22, "info2" }, { 0x88, "capabilities" }, { 0xA8, "capabilities" },
-		{ 0xA9, "device" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i].tag == tag) {
-			se_words_add(w, " %s", names[i].name);
-			return;
-		}
-	}
-	se_words_add(w, " unknown %X", tag);
-}
-
-static void take_data_ok(struct se_eim *e, struct se_card *c, struct tlv body, struct data_parts *d,
-			 struct se_words *w, struct se_acks *acks)
-{
-	struct text text;
-
-	while (tlv_more(&body)) {
-		uint32_t tag = tlv_peek(&body);
-
-		switch (tag) {
-		case 0xA0:
-			se_words_add(w, " notifications");
-			take_lists(e, c, tlv_enter(&body, tag), false, acks);
-			break;
-		case 0xA2:
-			se_words_add(w, " results");
-			take_lists(e, c, tlv_enter(&body, tag), true, acks);
-			break;
-		case 0xBF2B:
-			se_words_add(w, " notifications");
-			take_retrieved(e, c, tlv_enter(&body, tag), acks);
-			break;
-		case 0x84:
-			d->token = tlv_take(&body, tag);
-			break;
-		case 0xA5:
-			d->eum = tlv_take(&body, tag);
-			break;
-		case 0xA6:
-			d->euicc = tlv_take(&body, tag);
-			break;
-		case 0x87:
-			d->tx = tlv_take(&body, tag);
-			break;
-		case 0x80:
-		case 0x81:
-		case 0x83:
-			text = octets_text(tlv_take(&body, tag));
-			se_words_add(w, " %s " TEXT_FMT, tag == 0x83 ? "root-smds" : "default-smdp",
-				     TEXT_ARG(text));
-			break;
-		default:
-			say_tag(w, tag);
-			tlv_skip(&body);
-		}
-	}
-}
-
-void se_data_take(struct se_eim *e, struct se_card *c, struct octets response, struct se_acks *acks)
-{
-	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, response), body = tlv_enter(&top, 0xBF52), in;
-	struct data_parts d = { 0 };
-	char outcome[SE_OUTCOME_MAX] = "";
-	struct se_words w = { .s = outcome, .cap = sizeof(outcome) };
-	struct se_package *p;
-	bool error = true;
-	uint32_t code;
-
-	se_words_add(&w, "data:");
-	if (tlv_peek(&body) == 0xA0) {
-		error = false;
-		take_data_ok(e, c, tlv_enter(&body, 0xA0), &d, &w, acks);
-		learn(e, c, &d, &w);
-	} else if (tlv_peek(&body) == 0xA1) {
-		in = tlv_enter(&body, 0xA1);
-		d.tx = tlv_maybe(&in, 0x80);
-		code = tlv_take_u32(&in, 0x02);
-		se_words_add(&w, " error(%u)", code);
-	} else {
-		se_words_add(&w, " error(%u)", tlv_take_u32(&body, 0x81));
-	}
-	p = d.tx.n ? by_tx(c, d.tx) : in_flight(c, is_data);
-	if (doc.fault || !p || p->kind != SE_KIND_DATA) {
-		c->unmatched++;
-		se_remark(e, c, "a data response %s", doc.fault ? "is malformed" : "belongs to no request");
-		return;
-	}
-	if (p->results) {
-		p->duplicates++;
-		se_remark(e, c, "package %u: DUPLICATE data response", p->id);
-		return;
-	}
-	p->results++;
-	p->error = error;
-	memcpy(p->outcome, outcome, sizeof(outcome));
-	(void)se_package_set(&p->result, &p->result_n, response);
-	conclude(p, SE_DONE);
-	se_log(e, c, "< package %u: %s", p->id, p->outcome);
 }

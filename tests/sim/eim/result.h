@@ -15,11 +15,13 @@ struct se_acks {
 };
 
 /* EuiccPackageResult: BF51 whole, or its bare alternative as v1.0 cards list it. */
-void se_result_take(struct se_eim *e, struct se_card *c, struct octets result, struct se_acks *acks);
+void se_result_take(struct se_eim *e, struct se_card *c, struct octets result,
+		    struct se_acks *acks);
 /* One notification whole: BF37, 30, or a compact form. */
 void se_note_take(struct se_eim *e, struct se_card *c, struct octets note, struct se_acks *acks);
 /* IpaEuiccDataResponse, BF52 whole. */
-void se_data_take(struct se_eim *e, struct se_card *c, struct octets response, struct se_acks *acks);
+void se_data_take(struct se_eim *e, struct se_card *c, struct octets response,
+		  struct se_acks *acks);
 /* ProfileDownloadTriggerResult, BF54 whole. */
 void se_download_take(struct se_eim *e, struct se_card *c, struct octets result);
 /* The IPA could not do anything with a package. */
@@ -31,13 +33,13 @@ struct se_card *se_card_of_tx(struct se_eim *e, struct octets tx);
 struct octets se_result_tx(struct octets alternative);
 
 /* Certificates of a card, DER whole: -EBADMSG and in *ret_why why they are not taken. */
-int se_card_certificates(struct se_eim *e, struct se_card *c, struct octets eum, struct octets euicc,
-			 const char **ret_why);
+int se_card_certificates(struct se_eim *e, struct se_card *c, struct octets eum,
+			 struct octets euicc, const char **ret_why);
 /*
  * Signature of this card over the parts. SE_UNVERIFIED: there is no certificate to check with.
  * *ret_why (static) says what is wrong.
  */
-enum se_verdict se_card_signed(struct se_eim *e, struct se_card *c, const struct octets *parts, size_t n,
-			       struct octets signature, const char **ret_why);
+enum se_verdict se_card_signed(struct se_eim *e, struct se_card *c, const struct octets *parts,
+			       size_t n, struct octets signature, const char **ret_why);
 
 #endif

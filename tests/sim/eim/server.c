@@ -82,7 +82,7 @@ static void conn_close(struct conn *c, enum ending how)
 	free(c);
 }
 
-/* --- answers --------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* The answer with this body, whole, into c->out. */
 static int compose(struct conn *c, unsigned status, const char *type, struct octets body)
@@ -91,8 +91,10 @@ static int compose(struct conn *c, unsigned status, const char *type, struct oct
 	int n;
 
 	if (status == 204 || !type)
-		n = snprintf(head, sizeof(head), "HTTP/1.1 %u %s\r\nX-Admin-Protocol: %s\r\n%s%s\r\n", status,
-			     se_http_reason(status), ADMIN_PROTOCOL, status == 204 ? "" : "Content-Length: 0\r\n",
+		n = snprintf(head, sizeof(head),
+			     "HTTP/1.1 %u %s\r\nX-Admin-Protocol: %s\r\n%s%s\r\n", status,
+			     se_http_reason(status), ADMIN_PROTOCOL,
+			     status == 204 ? "" : "Content-Length: 0\r\n",
 			     c->keep_alive ? "" : "Connection: close\r\n");
 	else
 		n = snprintf(head, sizeof(head),
@@ -197,7 +199,8 @@ static void respond(struct conn *c)
 	}
 	if (strikes(c, SE_FAULT_CONTENT_TYPE, value))
 		snprintf(type, sizeof(type), "%s", value[0] ? value : "text/html");
-	if (compose(c, status, status == 200 ? type : NULL, octets_from(x->response, x->response_n)) < 0) {
+	if (compose(c, status, status == 200 ? type : NULL,
+		    octets_from(x->response, x->response_n)) < 0) {
 		conn_close(c, END_BY_RESET);
 		return;
 	}
@@ -253,7 +256,7 @@ static void answer_written(struct conn *c)
 		ev_task_start(&c->handle);
 }
 
-/* --- requests -------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void relay_done(struct se_exchange *x)
 {
@@ -272,7 +275,8 @@ static void look_at_head(struct conn *c, const struct se_http *h)
 		se_remark(e, c->x.card, "X-Admin-Protocol is \"" TEXT_FMT "\", expected %s",
 			  TEXT_ARG(h->admin_protocol), ADMIN_PROTOCOL);
 	if (!text_starts(h->user_agent, "gsma-rsp-ipa"))
-		se_remark(e, c->x.card, "User-Agent is \"" TEXT_FMT "\", expected gsma-rsp-ipad or -ipae",
+		se_remark(e, c->x.card,
+			  "User-Agent is \"" TEXT_FMT "\", expected gsma-rsp-ipad or -ipae",
 			  TEXT_ARG(h->user_agent));
 }
 
@@ -337,11 +341,12 @@ static void on_handle(struct ev_task *t)
 		(void)SSL_write(c->ssl, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 	} else if (r != -EAGAIN) {
 		c->used = c->in_n;
-		refuse(c, r == -E2BIG ? 413 : 400, r == -E2BIG ? "the request is too long" : "not HTTP/1.1");
+		refuse(c, r == -E2BIG ? 413 : 400,
+		       r == -E2BIG ? "the request is too long" : "not HTTP/1.1");
 	}
 }
 
-/* --- the connection -------------------------------------------------------------------------------- */
+/* --- the connection --------------------------------------------------------------------------- */
 
 /* What OpenSSL waits for, or the end: false if the connection is gone. */
 static bool wait_or_close(struct conn *c, int r)
@@ -363,7 +368,8 @@ static bool wait_or_close(struct conn *c, int r)
 	default:
 		ERR_error_string_n(ERR_peek_error(), why, sizeof(why));
 		if (c->state == CONN_HANDSHAKE)
-			se_remark(e, NULL, "TLS handshake failed: %s", ERR_peek_error() ? why : "closed");
+			se_remark(e, NULL, "TLS handshake failed: %s",
+				  ERR_peek_error() ? why : "closed");
 		else if (c->state != CONN_SILENT)
 			se_remark(e, c->x.card, "the client closed without close_notify");
 	}
@@ -488,7 +494,7 @@ static void conn_new(struct se_server *s, int fd)
 	ev_watch_start(&c->watch, fd, EV_IN);
 }
 
-/* --- the listener ---------------------------------------------------------------------------------- */
+/* --- the listener ----------------------------------------------------------------------------- */
 
 static void on_accept(struct ev_watch *w, unsigned what)
 {
@@ -506,7 +512,8 @@ static void on_accept(struct ev_watch *w, unsigned what)
 		return;
 	}
 	if (s->n >= SE_CONNECTIONS_MAX) {
-		se_remark(s->eim, NULL, "more than %u connections, one refused", SE_CONNECTIONS_MAX);
+		se_remark(s->eim, NULL, "more than %u connections, one refused",
+			  SE_CONNECTIONS_MAX);
 		close(fd);
 		return;
 	}
@@ -515,7 +522,8 @@ static void on_accept(struct ev_watch *w, unsigned what)
 
 static int open_listener(struct se_server *s)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	struct addrinfo *ai = NULL;
 	struct sockaddr_storage at;
 	socklen_t n = sizeof(at);
@@ -582,7 +590,8 @@ void se_server_up(struct se_server *s)
 		return;
 	r = open_listener(s);
 	if (r < 0) {
-		se_remark(s->eim, NULL, "port %u cannot be opened again: %s", s->port, strerror(-r));
+		se_remark(s->eim, NULL, "port %u cannot be opened again: %s", s->port,
+			  strerror(-r));
 		ev_alarm_start(&s->back, 1000);
 		return;
 	}
@@ -607,7 +616,7 @@ void se_server_look_at_faults(struct se_server *s)
 		se_server_down(s, se_fault_number(value, 0));
 }
 
-/* --- TLS ------------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static int make_context(struct se_server *s, const char *tls, char why[256])
 {
@@ -630,7 +639,8 @@ static int make_context(struct se_server *s, const char *tls, char why[256])
 	    SSL_CTX_set_max_proto_version(ctx, high) != 1 ||
 	    SSL_CTX_use_certificate_chain_file(ctx, cert) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-		snprintf(why, 256, "tls.pem, tls.key.pem: %s", ERR_reason_error_string(ERR_peek_error()));
+		snprintf(why, 256, "tls.pem, tls.key.pem: %s",
+			 ERR_reason_error_string(ERR_peek_error()));
 		SSL_CTX_free(ctx);
 		return -EBADMSG;
 	}
@@ -639,7 +649,8 @@ static int make_context(struct se_server *s, const char *tls, char why[256])
 	return 0;
 }
 
-int se_server_start(struct se_server *s, struct se_eim *e, const struct se_server_wish *wish, char why[256])
+int se_server_start(struct se_server *s, struct se_eim *e, const struct se_server_wish *wish,
+		    char why[256])
 {
 	int r;
 
@@ -653,7 +664,8 @@ int se_server_start(struct se_server *s, struct se_eim *e, const struct se_serve
 		return r;
 	r = open_listener(s);
 	if (r < 0) {
-		snprintf(why, 256, "%s port %u: cannot listen: %s", s->address, s->port, strerror(-r));
+		snprintf(why, 256, "%s port %u: cannot listen: %s", s->address, s->port,
+			 strerror(-r));
 		SSL_CTX_free(s->ctx);
 		s->ctx = NULL;
 	}

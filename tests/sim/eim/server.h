@@ -34,7 +34,8 @@ struct se_server_wish {
 };
 
 /* 0, or -errno and a line in why. */
-int se_server_start(struct se_server *s, struct se_eim *e, const struct se_server_wish *wish, char why[256]);
+int se_server_start(struct se_server *s, struct se_eim *e, const struct se_server_wish *wish,
+		    char why[256]);
 void se_server_stop(struct se_server *s);
 
 /* No listener and no connections: for so many seconds, 0 until se_server_up(). */

@@ -9,7 +9,7 @@
 #include "core/hex.h"
 #include "core/util.h"
 
-/* --- JSON ------------------------------------------------------------------------------------------ */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static void put_text(struct json_object *o, const char *name, const char *value)
 {
@@ -84,7 +84,8 @@ static void get_new_octets(struct json_object *o, const char *name, uint8_t **ds
 		(void)se_package_set(dst, dst_n, octets_from(copy, get_octets(o, name, copy, cap)));
 }
 
-static unsigned get_name(struct json_object *o, const char *name, const char *const *names, size_t n)
+static unsigned get_name(struct json_object *o, const char *name, const char *const *names,
+			 size_t n)
 {
 	char word[24] = "";
 	int i;
@@ -114,7 +115,7 @@ static int save(const char *path, struct json_object *o)
 	return s ? file_save(path, s, n, 0600) : -ENOMEM;
 }
 
-/* --- packages -------------------------------------------------------------------------------------- */
+/* --- packages --------------------------------------------------------------------------------- */
 
 struct json_object *se_package_json(const struct se_package *p, bool octets)
 {
@@ -188,7 +189,7 @@ static int load_package(struct se_card *c, struct json_object *o)
 	return 0;
 }
 
-/* --- cards ----------------------------------------------------------------------------------------- */
+/* --- cards ------------------------------------------------------------------------------------ */
 
 static struct json_object *note_json(const struct se_note *n)
 {
@@ -323,7 +324,8 @@ static int load_cards(struct se_eim *e, char why[256])
 	while (dir && r == 0 && (d = readdir(dir))) {
 		char eid[SE_EID_DIGITS + 1];
 
-		if (strlen(d->d_name) != SE_EID_DIGITS + 5 || strcmp(d->d_name + SE_EID_DIGITS, ".json") != 0)
+		if (strlen(d->d_name) != SE_EID_DIGITS + 5 ||
+		    strcmp(d->d_name + SE_EID_DIGITS, ".json") != 0)
 			continue;
 		memcpy(eid, d->d_name, SE_EID_DIGITS);
 		eid[SE_EID_DIGITS] = '\0';
@@ -336,7 +338,7 @@ static int load_cards(struct se_eim *e, char why[256])
 	return r;
 }
 
-/* --- the eIM --------------------------------------------------------------------------------------- */
+/* --- the eIM ---------------------------------------------------------------------------------- */
 
 int se_store_save_eim(struct se_eim *e)
 {
@@ -372,7 +374,8 @@ static int load_anchors(struct se_eim *e, char why[256])
 		snprintf(path, sizeof(path), "%s/ci/%s", e->dir, d->d_name);
 		r = se_anchor_load(&e->anchors, path);
 		if (r < 0)
-			snprintf(why, 256, "ci/%.64s: neither a certificate nor a public key", d->d_name);
+			snprintf(why, 256, "ci/%.64s: neither a certificate nor a public key",
+				 d->d_name);
 	}
 	if (dir)
 		closedir(dir);
