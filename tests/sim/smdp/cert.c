@@ -259,6 +259,23 @@ static bool add_ext(X509 *x, X509V3_CTX *ctx, int nid, const char *value)
 	return good;
 }
 
+static bool add_policy(X509 *x, enum sdp_role role, bool critical)
+{
+	CERTIFICATEPOLICIES *list = CERTIFICATEPOLICIES_new();
+	POLICYINFO *policy = POLICYINFO_new();
+	char oid[32];
+	bool good = list && policy;
+
+	snprintf(oid, sizeof(oid), "2.23.146.1.2.1.%d", (int)role);
+	if (good) {
+		policy->policyid = OBJ_txt2obj(oid, 1);
+		good = policy->policyid && sk_POLICYINFO_push(list, policy) > 0 &&
+		       X509_add1_ext_i2d(x, NID_certificate_policies, list, critical, 0) == 1;
+	}
+	CERTIFICATEPOLICIES_free(list);
+	return good;
+}
+
 static bool add_names(X509 *x, const struct sdp_issue *i)
 {
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
@@ -291,7 +308,6 @@ static bool fill(X509 *x, const struct sdp_issue *i, EVP_PKEY *key)
 {
 	bool tls = i->role == SDP_ROLE_DP_TLS || i->role == SDP_ROLE_DS_TLS;
 	X509_NAME *name = X509_get_subject_name(x);
-	char policy[64];
 	uint8_t serial[8];
 	X509V3_CTX ctx;
 	BIGNUM *bn;
@@ -302,7 +318,6 @@ static bool fill(X509 *x, const struct sdp_issue *i, EVP_PKEY *key)
 	if (!bn || !BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(x)))
 		return false;
 	BN_free(bn);
-	snprintf(policy, sizeof(policy), "%s2.23.146.1.2.1.%d", tls ? "" : "critical,", (int)i->role);
 	X509V3_set_ctx(&ctx, i->ci->x509, x, NULL, NULL, 0);
 	return X509_set_version(x, X509_VERSION_3) &&
 	       X509_set_issuer_name(x, X509_get_subject_name(i->ci->x509)) &&
@@ -318,7 +333,7 @@ static bool fill(X509 *x, const struct sdp_issue *i, EVP_PKEY *key)
 	       add_ext(x, &ctx, NID_subject_key_identifier, "hash") &&
 	       add_ext(x, &ctx, NID_key_usage, "critical,digitalSignature") &&
 	       (!tls || add_ext(x, &ctx, NID_ext_key_usage, "critical,serverAuth,clientAuth")) &&
-	       add_ext(x, &ctx, NID_certificate_policies, policy) && add_names(x, i);
+	       add_policy(x, i->role, !tls) && add_names(x, i);
 }
 
 int sdp_cert_issue(const struct sdp_issue *i, struct sdp_blob *ret_der)

@@ -252,8 +252,6 @@ void sdp_handle_notification(struct sdp *s, struct octets der)
 	r = sdp_save_notes(s);
 	if (r < 0)
 		log_error("smdp", "notifications could not be written: %s", strerror(-r));
-	if (s->noted)
-		s->noted(s);
 }
 
 /* --- the file --------------------------------------------------------------------------------- */

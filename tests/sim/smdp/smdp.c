@@ -423,6 +423,8 @@ void sdp_run(struct sdp *s, const struct sdp_call *c, struct sdp_answer *ret)
 		log_info("smdp", "%s refused: %s/%s", sdp_function_names[c->function],
 			 sdp_code_texts[code].subject, sdp_code_texts[code].reason);
 	}
+	if (s->changed)
+		s->changed(s);
 }
 
 void sdp_answer_done(struct sdp_answer *a)

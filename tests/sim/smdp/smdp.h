@@ -124,7 +124,8 @@ struct sdp {
 
 	time_t now;                     /* 0: the clock's */
 	struct octets fed;              /* used up before random octets are drawn; the caller's */
-	void (*noted)(struct sdp *s);   /* a notification was recorded; NULL */
+	/* After each request; may be NULL. Not to be freed in it. */
+	void (*changed)(struct sdp *s);
 };
 
 /* An empty one; nothing is read or written. */
