@@ -29,7 +29,7 @@ static size_t segment(const struct apdu *a)
 	size_t n = a->channel->segment_max;
 
 	assert(n > 0 && n <= 255);
-	return n;
+	return a->block_max ? MIN(n, a->block_max) : n;
 }
 
 /* STORE DATA without Le: it has none where the channel fetches by itself, and cards accept it. */

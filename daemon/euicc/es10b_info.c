@@ -150,10 +150,12 @@ static void take_iot(struct tlv w, struct es10b_info2 *v)
 	}
 }
 
+/* Of what is only shown, one odd value is no reason to refuse all the others: it is not said. */
 static void take_versions(struct tlv *w, uint32_t tag, struct es10b_info2 *v)
 {
-	struct es10_version version = take_version(w, tag);
+	struct es10_version version = { 0 };
 
+	(void)es10_version_from(tlv_take(w, tag), &version);
 	if (tag == 0x81)
 		v->profile_version = version;
 	else if (tag == 0x82)
@@ -178,10 +180,10 @@ static void take_info2_field(struct tlv *w, uint32_t tag, struct es10b_info2 *v)
 		take_resources(tlv_enter(w, tag), v);
 		break;
 	case 0x85:
-		v->uicc = take_bits(w, tag);
+		(void)es10_bits_from(tlv_take(w, tag), &v->uicc);
 		break;
 	case 0x88:
-		v->rsp = take_bits(w, tag);
+		(void)es10_bits_from(tlv_take(w, tag), &v->rsp);
 		break;
 	case 0xa9:
 		v->ci_verify = tlv_take(w, tag);
@@ -190,7 +192,7 @@ static void take_info2_field(struct tlv *w, uint32_t tag, struct es10b_info2 *v)
 		v->ci_sign = tlv_take(w, tag);
 		break;
 	case 0x8b:
-		v->category = (int)(tlv_take_u32(w, tag) & 0xff);
+		v->category = (int)(es10_number(tlv_take(w, tag)) & 0xff);
 		break;
 	case 0x99:
 		v->forbidden_pprs = take_bits(w, tag);
@@ -202,7 +204,7 @@ static void take_info2_field(struct tlv *w, uint32_t tag, struct es10b_info2 *v)
 		take_certification(tlv_enter(w, tag), v);
 		break;
 	case 0x8d:
-		v->tre = take_bits(w, tag);
+		(void)es10_bits_from(tlv_take(w, tag), &v->tre);
 		break;
 	case 0x8e:
 		v->tre_reference = tlv_take(w, tag);
@@ -211,7 +213,7 @@ static void take_info2_field(struct tlv *w, uint32_t tag, struct es10b_info2 *v)
 		v->more_pp_versions = tlv_take(w, tag);
 		break;
 	case 0x90:
-		v->ipa_mode = (int)(tlv_take_u32(w, tag) & 0xff);
+		v->ipa_mode = (int)(es10_number(tlv_take(w, tag)) & 0xff);
 		break;
 	case 0xb4:
 		take_iot(tlv_enter(w, tag), v);

@@ -22,8 +22,14 @@ static void end_with(struct euicc *e, enum cause_kind kind, const char *from, in
 	end_call(e, &(struct cause){ .kind = kind, .from = from, .code = code });
 }
 
+/* Less is not a card's limit but nonsense in its FCI: some commands would have too many blocks. */
+#define BLOCK_MAX_AT_LEAST 32
+
 static void start_apdu(struct euicc *e)
 {
+	size_t limit = e->isdr.fci.command_max;
+
+	e->apdu.block_max = limit >= BLOCK_MAX_AT_LEAST ? limit : 0;
 	e->apdu.command = e->now->command;
 	e->apdu.patience_ms = es10_patience_ms(e->now->function);
 	apdu_start(&e->apdu);

@@ -233,15 +233,32 @@ static bool plain_tags(const struct euicc_facts *f)
 	       (euicc_facts_have(f, FACT_INFO) && f->info2_read && !euicc_facts_is_iot(f));
 }
 
+static struct octets tags_for(const struct euicc_facts *f)
+{
+	if (f->refuses_tags)
+		return (struct octets){ 0 };
+	return plain_tags(f) ? es10c_tags_sgp22 : es10c_tags_sgp32;
+}
+
+/* The list was refused: is there one left that asks for less? */
+static bool ask_for_less(struct euicc_facts *f)
+{
+	if (f->refuses_tags)
+		return false;
+	if (plain_tags(f))
+		f->refuses_tags = true;
+	else
+		f->refuses_iot_tags = true;
+	return true;
+}
+
 static int ask_profiles(struct proc *p)
 {
 	struct tlv_out w = writer(p);
 
 	if (!wanted(p, FACT_PROFILES))
 		return STEP_SKIP;
-	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 },
-				  plain_tags(reader_of(p)->facts) ? es10c_tags_sgp22
-								  : es10c_tags_sgp32);
+	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 }, tags_for(reader_of(p)->facts));
 	return ask(p, ES10C_GET_PROFILES, &w);
 }
 
@@ -252,20 +269,16 @@ static enum step_verdict keep_profiles(struct proc *p)
 	int result, error = 0;
 	struct octets der;
 
-	if (p->answer.kind == CAUSE_REFUSED && p->answer.code == SW_WRONG_DATA && !plain_tags(f)) {
-		f->refuses_iot_tags = true;
+	if (p->answer.kind == CAUSE_REFUSED && p->answer.code == SW_WRONG_DATA && ask_for_less(f))
 		return STEP_AGAIN;
-	}
 	if (cause_is_set(&p->answer))
 		return miss_or_fail(p, FACT_PROFILES);
 	result = copy_answer(r, f->profiles_store, sizeof(f->profiles_store), &der);
 	if (result == 0)
 		result = es10c_profiles_decode(der, f->profiles, FACTS_PROFILES_MAX,
 					       &f->n_profiles, &error);
-	if (error == ES10C_PROFILES_INCORRECT_INPUT && !plain_tags(f)) {
-		f->refuses_iot_tags = true;
+	if (error == ES10C_PROFILES_INCORRECT_INPUT && ask_for_less(f))
 		return STEP_AGAIN;
-	}
 	/* The card is in the middle of a switch. */
 	if (error == ES10C_PROFILES_CHANGE_ONGOING && p->attempt < PROFILES_TRIES)
 		return STEP_RETRY;

@@ -36,6 +36,7 @@ struct apdu {
 	struct card_channel *channel;
 	struct octets command;
 	unsigned patience_ms;           /* per block */
+	size_t block_max;               /* octets per block that the card takes; 0: any number */
 	uint8_t *answer;
 	size_t cap;
 	void (*done)(struct apdu *a, const struct cause *why);

@@ -29,8 +29,8 @@ struct euicc;
  * euicc_cancel() has returned. Exactly one of the two happens; done() comes from the event loop, and
  * in it the next call may be made.
  *
- * why NULL: the answer, valid until done() returns, is one whole TLV with the tag of the function;
- * for ES10B_LOAD_BPP it is empty or BF37. It is still to be decoded, and may hold a result code that
+ * why NULL: the answer, valid until another call is under way, is one whole TLV with the tag of the
+ * function; for ES10B_LOAD_BPP it is empty or BF37. It is still to be decoded, and may hold a result code that
  * says no. Otherwise:
  *   REFUSED from "card", the status word   the function, or the ISD-R itself, is refused
  *   MALFORMED from "card"                  the answer is no such TLV, cut off, or too large

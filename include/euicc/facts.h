@@ -54,8 +54,8 @@ struct euicc_facts {
 	struct es10b_notification notifications[FACTS_NOTIFICATIONS_MAX];
 	size_t n_notifications;
 	struct octets rat;                      /* es10b_rule_next() */
-	/* The card refuses the SGP.32 tags in a tag list: found out, kept for the next reading. */
-	bool refuses_iot_tags;
+	/* The card refuses the SGP.32 tags in a tag list, or any list: kept for the next reading. */
+	bool refuses_iot_tags, refuses_tags;
 	/* facts.c only */
 	uint8_t info_store[1024], addresses_store[512], profiles_store[8192], eims_store[8192],
 		notifications_store[8192], rat_store[1024];

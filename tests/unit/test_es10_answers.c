@@ -163,6 +163,23 @@ static void euicc_info2_of_a_consumer_card(void **state)
 	assert_int_equal(v.ipa_mode, -1);
 }
 
+/* Fields of the wrong size, in the wrong order, unknown ones: the others are read all the same. */
+static void odd_info2_is_read_as_far_as_it_goes(void **state)
+{
+	struct es10b_info2 v;
+
+	(void)state;
+	assert_int_equal(es10b_info2_decode(octets_of_hex(
+		"BF221F" "9001FF" "82020205" "8500" "8B03010203" "9F7F0100" "BF250100" "8103020301"
+		"B4020500"), &v), 0);
+	assert_int_equal(v.ipa_mode, 0xff);
+	assert_int_equal(v.svn.major, 0);
+	assert_int_equal(v.uicc, 0);
+	assert_int_equal(v.profile_version.minor, 3);
+	assert_true(v.iot);
+	assert_int_equal(v.iot_version.major, 0);
+}
+
 static void v13_card_lists_two_versions(void **state)
 {
 	struct octets b4 = example("v1.3 | iotSpecificInfo with fallbackAllowedUpdateSupported, "
@@ -694,6 +711,7 @@ int main(void)
 		cmocka_unit_test(euicc_info1),
 		cmocka_unit_test(euicc_info2_of_an_iot_card),
 		cmocka_unit_test(euicc_info2_of_a_consumer_card),
+		cmocka_unit_test(odd_info2_is_read_as_far_as_it_goes),
 		cmocka_unit_test(v13_card_lists_two_versions),
 		cmocka_unit_test(profiles),
 		cmocka_unit_test(a_profile_with_everything),

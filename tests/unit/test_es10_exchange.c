@@ -154,6 +154,34 @@ static void commands_go_in_blocks(void **state)
 	finish();
 }
 
+/* A card whose FCI says that it takes less; nonsense there is not believed. */
+static void cards_may_take_smaller_blocks(void **state)
+{
+	static const struct {
+		const char *fci;
+		size_t block;
+	} rows[] = {
+		{ "6F06A5049F650140", 64 }, { "6F06A5049F6501FF", 200 }, { "6F06A5049F650101", 200 },
+	};
+	struct octets command = example("ES10b AuthenticateServer request");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct one o;
+
+		begin();
+		card.channel.segment_max = 200;
+		card.fci = octets_of_hex(rows[i].fci);
+		card_script_add(&card, command, example("ES10b AuthenticateServer response"), 0x9000);
+		call(&o, ES10B_AUTHENTICATE_SERVER, command);
+		fake_ev_run(60000);
+		expect(&o, CAUSE_NONE, NULL, 0);
+		assert_int_equal(card.exchanges,
+				 1 + (command.n + rows[i].block - 1) / rows[i].block);
+		finish();
+	}
+}
+
 static void what_is_no_answer_is_malformed(void **state)
 {
 	static const struct {
@@ -498,6 +526,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_channel_is_opened_when_it_is_needed),
 		cmocka_unit_test(commands_go_in_blocks),
+		cmocka_unit_test(cards_may_take_smaller_blocks),
 		cmocka_unit_test(what_is_no_answer_is_malformed),
 		cmocka_unit_test(proactive_status_words_are_a_success),
 		cmocka_unit_test(other_cards_have_other_addresses),

@@ -154,19 +154,30 @@ static void refused_tags_are_left_out(void **state)
 	}
 }
 
-static void a_list_that_is_always_refused_is_missing(void **state)
+/* A card that wants no list at all gives the usual fields; one that refuses even that has none. */
+static void without_any_list_if_need_be(void **state)
 {
 	(void)state;
-	begin();
-	card_script_add_iot_card(&card);
-	answer(profiles_sgp32, "", 0x6a80);
-	answer(profiles_sgp22, "", 0x6a80);
-	run();
-	assert_int_equal(why_ended.kind, CAUSE_NONE);
-	assert_false(euicc_facts_have(&facts, FACT_PROFILES));
-	assert_int_equal(facts.missing[FACT_PROFILES].code, 0x6a80);
-	assert_null(euicc_facts_enabled(&facts));
-	finish();
+	for (int form = 0; form < 2; form++) {
+		begin();
+		card_script_add_iot_card(&card);
+		answer(profiles_sgp32, "", 0x6a80);
+		answer(profiles_sgp22, "", 0x6a80);
+		if (form == 0)
+			card_script_add(&card, octets_of_hex("BF2D00"),
+					example_after("GetProfilesInfo, all SGP.32 tags", 1), 0x9000);
+		else
+			card_script_add(&card, octets_of_hex("BF2D00"), (struct octets){ 0 }, 0x6a80);
+		run();
+		assert_int_equal(why_ended.kind, CAUSE_NONE);
+		assert_int_equal(euicc_facts_have(&facts, FACT_PROFILES), form == 0);
+		assert_int_equal(card.exchanges, 10);
+		if (form == 1) {
+			assert_int_equal(facts.missing[FACT_PROFILES].code, 0x6a80);
+			assert_null(euicc_facts_enabled(&facts));
+		}
+		finish();
+	}
 }
 
 static int ongoing_left;
@@ -284,7 +295,7 @@ int main(void)
 		cmocka_unit_test(windows_are_into_the_snapshot),
 		cmocka_unit_test(a_consumer_card_is_not_asked_for_eims),
 		cmocka_unit_test(refused_tags_are_left_out),
-		cmocka_unit_test(a_list_that_is_always_refused_is_missing),
+		cmocka_unit_test(without_any_list_if_need_be),
 		cmocka_unit_test(a_switch_under_way_is_waited_for),
 		cmocka_unit_test(without_info2_there_is_info1),
 		cmocka_unit_test(too_many_are_an_error_not_a_part),
