@@ -48,7 +48,7 @@ static void on_from_host(struct pacer *p, const uint8_t *data, size_t n)
 		spoil(b, copy, n);
 	log_wire("module", '<', copy, n);
 	pty_resume(&b->pty);
-	module_received(&b->module, &b->uart, copy, n);
+	host_feed(&b->host, copy, n);
 }
 
 static void on_received(struct pty *p, const void *data, size_t n)
@@ -61,15 +61,21 @@ static size_t room_for_host(struct pty *p)
 	return pacer_room(&container_of(p, struct bench, pty)->from_host);
 }
 
-static void on_port_write(struct port *p, const void *data, size_t n)
+static void on_host_write(struct host *h, const void *data, size_t n)
 {
-	size_t lost = pacer_put(&container_of(p, struct bench, uart)->to_host, data, n);
+	size_t lost = pacer_put(&container_of(h, struct bench, host)->to_host, data, n);
 
 	if (lost)
 		log_warning("module", "%zu octets lost: the line cannot take them", lost);
 }
 
 /* --- the host leaves ------------------------------------------------------------------------------ */
+
+void bench_hang_up_data(struct bench *b)
+{
+	for (unsigned i = 0; i < b->module.ports_n; i++)
+		port_leave_data(b->module.ports[i], "NO CARRIER");
+}
 
 /* Closing the port or setting speed 0 drops DTR; &D2 hangs up, except where data mode sticks. */
 static void on_look(struct ev_alarm *a)
@@ -78,7 +84,7 @@ static void on_look(struct ev_alarm *a)
 	bool dtr = b->pty.opened && pty_speed(&b->pty) != 0;
 
 	if (!dtr && (pty_speed(&b->pty) == 0 || !b->module.persona->data_sticks))
-		port_leave_data(&b->uart, "NO CARRIER");
+		bench_hang_up_data(b);
 	ev_alarm_start(&b->look, LOOK_MS);
 }
 
@@ -175,13 +181,14 @@ void bench_init(struct bench *b, const struct persona *persona, const struct mod
 	module_init(&b->module, persona, o);
 	b->module.hang_up = on_hang_up;
 	b->module.set_baud = on_set_baud;
-	b->uart.write = on_port_write;
-	module_add_port(&b->module, &b->uart);
+	b->host.write = on_host_write;
+	host_init(&b->host, &b->module);
 }
 
 void bench_stop(struct bench *b)
 {
 	ev_alarm_stop(&b->replug);
 	drop_line(b);
+	host_stop(&b->host);
 	module_stop(&b->module);
 }

@@ -5,13 +5,13 @@
 #ifndef SIM_MODULE_BENCH_H
 #define SIM_MODULE_BENCH_H
 
-#include "sim/module/module.h"
+#include "sim/module/host.h"
 #include "sim/module/pacer.h"
 #include "sim/module/pty.h"
 
 struct bench {
 	struct module module;
-	struct port uart;
+	struct host host;
 	struct pty pty;
 	struct pacer to_host, from_host;
 	unsigned baud;                  /* of the module; 0: not paced */
@@ -25,6 +25,8 @@ void bench_init(struct bench *b, const struct persona *persona, const struct mod
 int bench_plug(struct bench *b, char why[PTY_WHY_MAX]);
 void bench_unplug(struct bench *b);
 void bench_set_baud(struct bench *b, unsigned baud);
+/* Data connections end, as when the host drops DTR. */
+void bench_hang_up_data(struct bench *b);
 void bench_stop(struct bench *b);
 
 #endif

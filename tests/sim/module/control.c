@@ -60,10 +60,10 @@ static int do_status(struct request *q)
 	for (size_t i = 0; i < SLOT_SESSIONS; i++)
 		sessions += m->slot.sessions[i].open;
 	snprintf(q->answer, q->cap,
-		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u sessions=%u "
+		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u sessions=%u mux=%d "
 		 "card_resets=%u apdus=%u starts=%u baud=%u", m->persona->name,
 		 q->b->pty.fd >= 0 ? q->b->pty.slave : "none", power[m->power], m->cfun,
-		 slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat, sessions,
+		 slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat, sessions, m->muxed,
 		 m->slot.resets, m->slot.apdus, m->starts, q->b->baud);
 	return 0;
 }
@@ -231,7 +231,7 @@ static int do_urc(struct request *q)
 
 static int do_no_carrier(struct request *q)
 {
-	port_leave_data(&q->b->uart, "NO CARRIER");
+	bench_hang_up_data(q->b);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "sim/module/errors.h"
 #include "sim/module/line.h"
 #include "sim/module/module.h"
+#include "sim/module/mux.h"
 
 #define ECHO_LINES_MAX 64
 
@@ -216,6 +217,28 @@ static int do_ipr(struct call *c)
 	return END_CME(CME_PARAMETERS);
 }
 
+/* <mode>,<subset>,<port_speed>,<N1>,...: the basic option with UIH frames only. */
+static int do_cmux(struct call *c)
+{
+	unsigned mode, subset, speed, n1;
+
+	if (c->m->persona->mux_none || !c->m->begin_mux)
+		return END_ERROR;
+	if (c->form == FORM_TEST) {
+		port_say(c->port, "+CMUX: (0),(0),(1-8),(1-%d),(1-255),(0-100),(2-255),(1-255),(1-7)", MUX_INFO);
+		return END_OK;
+	}
+	if (arg_number(&c->args, 0, 1, 0, &mode) < 0 || arg_number(&c->args, 0, 2, 0, &subset) < 0 ||
+	    arg_number(&c->args, 1, 8, 5, &speed) < 0 || arg_number(&c->args, 1, MUX_INFO, 31, &n1) < 0)
+		return END_CME(CME_PARAMETERS);
+	if (mode || subset)
+		return END_CME(CME_NOT_SUPPORTED);
+	if (c->m->muxed)
+		return END_CME(CME_NOT_ALLOWED);
+	c->port->mux_n1 = n1;
+	return END_OK;
+}
+
 static int do_accepted(struct call *c)
 {
 	if (c->form == FORM_READ)
@@ -357,6 +380,7 @@ const struct command general_commands[] = {
 	{ "+CTZR", FORM_SET | FORM_READ, 0, do_ctzr },
 	{ "+CTZU", FORM_SET | FORM_READ, 0, do_accepted },
 	{ "+IPR", ALL, 0, do_ipr },
+	{ "+CMUX", FORM_SET | FORM_TEST, 0, do_cmux },
 	{ "+IFC", ALL, 0, do_ifc },
 	{ "+ICF", FORM_SET | FORM_READ, 0, do_accepted },
 	{ "+CPSMS", FORM_SET | FORM_READ, 0, do_accepted },

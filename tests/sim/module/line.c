@@ -167,6 +167,12 @@ static void answered(struct port *p)
 		p->last_octet_ms = ev_now_ms();
 	}
 	ev_task_start(&p->next);
+	if (p->mux_n1) {
+		unsigned n1 = p->mux_n1;
+
+		p->mux_n1 = 0;
+		p->m->begin_mux(p->m, n1);
+	}
 }
 
 static void send_answer(struct port *p)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/util.h"
+#include "sim/module/card_task.h"
 #include "sim/module/errors.h"
 #include "sim/module/reports.h"
 
@@ -166,6 +167,8 @@ static void stop_everything(struct module *m)
 	ev_alarm_stop(&m->boot);
 	ev_alarm_stop(&m->soon);
 	m->soon_what = SOON_NOTHING;
+	if (m->restarted)
+		m->restarted(m);
 	for (unsigned i = 0; i < m->ports_n; i++)
 		port_reset(m->ports[i]);
 }
@@ -355,6 +358,19 @@ void module_add_port(struct module *m, struct port *p)
 {
 	port_init(p, m);
 	m->ports[m->ports_n++] = p;
+}
+
+void module_drop_port(struct module *m, struct port *p)
+{
+	unsigned n = 0;
+
+	net_abort(&m->net, p);
+	card_task_drop(p);
+	port_stop(p);
+	for (unsigned i = 0; i < m->ports_n; i++)
+		if (m->ports[i] != p)
+			m->ports[n++] = m->ports[i];
+	m->ports_n = n;
 }
 
 void module_stop(struct module *m)

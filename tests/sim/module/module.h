@@ -17,7 +17,7 @@
 #include "sim/module/slot.h"
 #include "sim/module/sms.h"
 
-#define MODULE_PORTS 5
+#define MODULE_PORTS 8          /* the line itself, or up to seven channels on it */
 
 struct module_options {
 	const char *imei;
@@ -33,12 +33,19 @@ enum soon { SOON_NOTHING, SOON_RESTART, SOON_POWER_OFF, SOON_SPEED, _SOON_MAX };
 
 enum module_power { MODULE_OFF, MODULE_BOOTING, MODULE_RUNNING, _MODULE_POWER_MAX };
 
+struct host;
+
 struct module {
 	struct module_options o;
 	const struct persona *persona;
 	/* The owner's: the port goes away for so long; the line speed becomes another one. May be NULL. */
 	void (*hang_up)(struct module *m, unsigned ms);
 	void (*set_baud)(struct module *m, unsigned baud);
+	/* host.c, NULL where there is no mux: the OK of +CMUX has left; the module starts anew. */
+	struct host *host;
+	bool muxed;                     /* the ports are channels */
+	void (*begin_mux)(struct module *m, unsigned n1);
+	void (*restarted)(struct module *m);
 
 	struct faults faults;
 	struct slot slot;
@@ -71,6 +78,8 @@ struct module {
 
 void module_init(struct module *m, const struct persona *persona, const struct module_options *o);
 void module_add_port(struct module *m, struct port *p);
+/* Nothing of the port runs afterwards. */
+void module_drop_port(struct module *m, struct port *p);
 /* Nothing of it runs afterwards; the card is let go. */
 void module_stop(struct module *m);
 

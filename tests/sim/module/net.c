@@ -163,6 +163,7 @@ void net_start(struct net *n)
 	ev_alarm_stop(&n->search);
 	ev_alarm_stop(&n->scan);
 	ev_alarm_stop(&n->ussd);
+	n->scan_port = n->ussd_port = NULL;
 	n->stat = STAT_IDLE;
 	n->cops_mode = 0;
 	n->carrier[0] = '\0';

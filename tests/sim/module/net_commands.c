@@ -463,6 +463,8 @@ void net_commands_init(struct net *n)
 
 void net_abort(struct net *n, struct port *p)
 {
+	if (n->ussd_port == p)
+		n->ussd_port = NULL;
 	if (n->scan_port != p)
 		return;
 	n->scan_port = NULL;

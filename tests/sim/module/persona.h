@@ -98,6 +98,14 @@ struct persona {
 	bool port_lost;                 /* the port vanishes for a moment at REFRESH */
 	bool keeps_carrier;             /* attaches only after a restart */
 	bool data_sticks;               /* stays in data mode when the host leaves */
+	/* +CMUX */
+	unsigned mux_channels;          /* 0: 4 */
+	unsigned mux_oddities;          /* MUX_... */
+	unsigned mux_delay_ms;          /* from its OK until it understands frames */
+	bool mux_locks;                 /* a frame before that makes it deaf until a restart */
+	unsigned mux_idle_ms;           /* back to AT if no channel is opened; 0: waits */
+	bool mux_none;
+
 	enum termcap termcap;
 	unsigned restart_after;         /* restarts by itself after so many commands; 0: never */
 };

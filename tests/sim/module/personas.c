@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/util.h"
+#include "sim/module/mux.h"
 #include "sim/module/persona.h"
 
 /* A switch of profiles shows as the card's reset, with these lines; EC2x and relatives. */
@@ -106,34 +107,35 @@ static const struct persona rows[] = {
 	{ QUECTEL("RM520N-GL", "RM520NGLAAR01A07M4G"), .name = "silent-port", .about = "never answers",
 	  .silent = true },
 
-	{ FIBOCOM("FM350-GL", "81600.0000.00.29.16.03"), .name = "fibocom-fm350-ok",
+	{ FIBOCOM("FM350-GL", "81600.0000.00.29.16.03"), .name = "fibocom-fm350-ok", .mux_none = true,
 	  .about = "as fibocom-fm350, with test forms that are OK and no slots",
 	  .ccho = CCHO_BARE, .refresh = REFRESH_NOTHING },
 	{ .maker = MAKER_QUECTEL, .cgmi = "Quectel", .cgmm = "BG95-M3", .cgmr = "BG95M3LAR02A04", .boot_ms = 2500,
-	  .ms_per_apdu = 15, .reread_ms = 2000, .name = "quectel-bg95",
+	  .ms_per_apdu = 15, .reread_ms = 2000, .name = "quectel-bg95", .mux_delay_ms = 100, .mux_locks = true, .mux_oddities = MUX_DATA_PF,
 	  .boot_urcs = { "RDY", "APP RDY", "+CFUN: 1", "%cpin" }, .card_urcs = { "%cpin" } },
 	{ .maker = MAKER_QUECTEL, .cgmi = "Quectel", .cgmm = "RM500Q-GL", .cgmr = "RM500QGLABR11A06M4G",
 	  .boot_ms = 4000, .ms_per_apdu = 15, .reread_ms = 2000, .name = "quectel-rm500", .has_5g = true,
 	  .boot_urcs = { "RDY", "%cpin", "?+QUSIM: 1", "?+QIND: PB DONE", "?+QIND: SMS DONE" },
 	  .card_urcs = { "%cpin", "?+QUSIM: 1", "?+QIND: PB DONE", "?+QIND: SMS DONE" } },
-	{ SIM7600("SIMCOM_SIM7600E"), .name = "simcom-sim7600-new",
+	{ SIM7600("SIMCOM_SIM7600E"), .name = "simcom-sim7600-new", .mux_oddities = MUX_DATA_PF,
 	  .about = "a firmware with APDU commands", .reread_ms = 2000 },
 	{ .maker = MAKER_SIMCOM, .cgmi = "SIMCOM_Ltd", .cgmm = "SIMCOM_SIM7080G", .cgmr = "1951B16SIM7080",
 	  .boot_ms = 3000, .ms_per_apdu = 15, .name = "simcom-sim7080", .about = "CSIM only",
 	  .boot_urcs = { "RDY", "+CFUN: 1", "%cpin", "?SMS Ready" }, .card_urcs = { "%cpin" }, .reread_ms = 2000,
 	  .ccho_always = "ERROR", .cgla_always = "ERROR", .cchc_none = true, .lte_only = true },
 	{ A76("A7670E-LNXY-UBL", "A7670M7_V1.11.1"), .name = "simcom-a7670",
-	  .about = "finds the line's speed by the first AT and is quiet until then", .autobaud = true },
-	{ TELIT("ME910G1-W1", "37.00.213"), .name = "telit-me910", .session_offset = 4 },
+	  .about = "finds the line's speed by the first AT and is quiet until then", .autobaud = true,
+	  .mux_oddities = MUX_DATA_CR | MUX_NO_CLD },
+	{ TELIT("ME910G1-W1", "37.00.213"), .name = "telit-me910", .mux_delay_ms = 400, .mux_locks = true, .mux_channels = 3, .session_offset = 4 },
 	{ TELIT("LE910C4-EU", "25.21.674"), .name = "telit-le910", .session_offset = 4 },
-	{ UBLOX("SARA-R410M-02B", "L0.0.00.00.05.08"), .name = "ublox-sara-r4" },
+	{ UBLOX("SARA-R410M-02B", "L0.0.00.00.05.08"), .name = "ublox-sara-r4", .mux_channels = 3 },
 	{ UBLOX("SARA-R510S", "02.06"), .name = "ublox-sara-r5" },
 	{ UBLOX("LARA-R6001", "00.07"), .name = "ublox-lara-r6" },
 	{ .maker = MAKER_SIERRA, .cgmi = "Sierra Wireless", .cgmm = "HL7812", .cgmr = "HL7812.5.5.14.0",
 	  .boot_ms = 3000, .ms_per_apdu = 15, .name = "sierra-hl78", .boot_urcs = { "+KSUP: 0", "?+PBREADY" },
 	  .reread_ms = 2000 },
 	{ .maker = MAKER_CINTERION, .cgmi = "Cinterion", .cgmm = "PLS83-W", .cgmr = "REVISION 01.202", .boot_ms = 3000,
-	  .ms_per_apdu = 15, .name = "cinterion-pls83", .boot_urcs = { "^SYSSTART" }, .reread_ms = 2000,
+	  .ms_per_apdu = 15, .name = "cinterion-pls83", .mux_channels = 3, .mux_idle_ms = 5000, .boot_urcs = { "^SYSSTART" }, .reread_ms = 2000,
 	  .session_offset = 0x10 },
 	{ .maker = MAKER_NORDIC, .cgmi = "Nordic Semiconductor ASA", .cgmm = "nRF9160-SICA",
 	  .cgmr = "mfw_nrf9160_1.3.5", .boot_ms = 500, .ms_per_apdu = 15, .name = "nordic-nrf91",

@@ -354,6 +354,7 @@ void port_reset(struct port *p)
 	};
 	port_default_registers(p);
 	p->state = PORT_COMMAND;
+	p->mux_n1 = 0;
 	p->quiet_yet = p->m->persona->autobaud;
 	forget_line(p);
 	p->last_n = 0;

@@ -112,6 +112,7 @@ struct port {
 	size_t sent;                    /* of the answer */
 	uint8_t waiting_store[PORT_WAITING_MAX];
 	struct buf waiting;             /* typed while busy */
+	unsigned mux_n1;                /* the mux begins when this answer has left; 0: not */
 	bool quiet_yet;                 /* has not found the speed: nothing leaves */
 	uint8_t urc_store[PORT_ANSWER_MAX];
 	struct buf urcs;                /* held back while a line is being typed, or data flow */

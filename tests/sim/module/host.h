@@ -1,0 +1,40 @@
+/*
+ * The octet stream that the host has, and what it is at the moment: the AT port, or after +CMUX a
+ * multiplexer with an AT port behind each channel. Knows nothing of what carries the octets.
+ */
+#ifndef SIM_MODULE_HOST_H
+#define SIM_MODULE_HOST_H
+
+#include "sim/module/module.h"
+#include "sim/module/mux.h"
+
+#define HOST_CHANNELS (MUX_CHANNELS - 1)
+#define HOST_BACKLOG 65536
+
+struct host_channel {
+	struct host *host;
+	struct port port;
+	bool open;
+	uint8_t store[HOST_BACKLOG];
+	struct buf backlog;             /* while the host wants nothing */
+};
+
+struct host {
+	/* Octets for the host. */
+	void (*write)(struct host *h, const void *data, size_t n);
+	struct module *m;
+	struct port uart;
+	/* host.c only */
+	struct mux mux;
+	bool muxed;
+	bool locked;                    /* octets came too early: deaf until a restart */
+	struct ev_alarm begin, idle;
+	struct ev_task flush;
+	struct host_channel channels[HOST_CHANNELS];
+};
+
+void host_init(struct host *h, struct module *m);
+void host_stop(struct host *h);
+void host_feed(struct host *h, const void *data, size_t n);
+
+#endif
