@@ -56,7 +56,8 @@ int es10b_imei_from_text(struct text digits, uint8_t ret_tac[4], uint8_t ret_ime
 	return 0;
 }
 
-void es10b_ctx_params_put(struct tlv_out *w, struct octets matching_id, const struct es10b_device *d)
+void es10b_ctx_params_put(struct tlv_out *w, struct octets matching_id,
+			  const struct es10b_device *d)
 {
 	struct tlv_mark m = tlv_begin(w, 0xa0);
 
@@ -247,7 +248,8 @@ const char *es10b_bpp_command_name(int command)
 const char *es10b_bpp_reason_name(int reason)
 {
 	static const char *const names[] = {
-		[1] = "incorrectInputValues", [2] = "invalidSignature", [3] = "invalidTransactionId",
+		[1] = "incorrectInputValues", [2] = "invalidSignature",
+		[3] = "invalidTransactionId",
 		[4] = "unsupportedCrtValues", [5] = "unsupportedRemoteOperationType",
 		[6] = "unsupportedProfileClass", [7] = "scp03tStructureError",
 		[8] = "scp03tSecurityError", [9] = "installFailedDueToIccidAlreadyExistsOnEuicc",

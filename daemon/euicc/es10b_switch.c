@@ -5,8 +5,9 @@
 #include "euicc/es10b.h"
 
 /*
- * ProfileRollback, GSMA SGP.32 5.9.16; ImmediateEnable, 5.9.15; Enable- and DisableEmergencyProfile,
- * 5.9.22 and 5.9.23; ExecuteFallbackMechanism, 5.9.20; ReturnFromFallback, 5.9.21
+ * ProfileRollback, GSMA SGP.32 5.9.16; ImmediateEnable, 5.9.15; Enable- and
+ * DisableEmergencyProfile, 5.9.22 and 5.9.23; ExecuteFallbackMechanism, 5.9.20;
+ * ReturnFromFallback, 5.9.21
  */
 void es10b_switch_encode(struct tlv_out *w, enum es10_function f, bool refresh)
 {

@@ -29,7 +29,9 @@ int es10c_eid_decode(struct octets der, struct octets *ret_eid)
 
 const char *es10c_state_name(int state)
 {
-	return state == ES10C_DISABLED ? "disabled" : state == ES10C_ENABLED ? "enabled" : "unknown";
+	static const char *const names[] = { "disabled", "enabled" };
+
+	return state >= 0 && (size_t)state < ARRAY_SIZE(names) ? names[state] : "unknown";
 }
 
 const char *es10c_class_name(int class)

@@ -1,8 +1,9 @@
 /*
- * One step per fact. Each asks one function and either keeps the answer or notes why there is none:
- * a card that does not know a function says so in as many ways as there are cards (6A88, 6D00, 6A80,
- * an answer with a foreign tag), and the other facts are wanted all the same. What ends the reading
- * is what would meet every further step too: no ISD-R, no answer, a lost link, 6985.
+ * One step per fact. Each asks one function and either keeps the answer or notes why there is
+ * none: a card that does not know a function says so in as many ways as there are cards (6A88,
+ * 6D00, 6A80, an answer with a foreign tag), and the other facts are wanted all the same. What
+ * ends the reading is what would meet every further step too: no ISD-R, no answer, a lost link,
+ * 6985.
  */
 #include "euicc/facts.h"
 
@@ -12,7 +13,7 @@
 #include "core/util.h"
 
 #define PROFILES_TRIES 3
-#define PROFILES_PAUSE_MS 2000
+#define PAUSE_MS 2000
 #define SW_SECURITY 0x6982
 
 static const char *const fact_names[_FACT_MAX] = {
@@ -171,7 +172,8 @@ static enum step_verdict keep_info2(struct proc *p)
 		result = es10b_info2_decode(der, &f->info2);
 	if (result == 0) {
 		f->info2_read = true;
-		f->info1 = (struct es10b_info1){ f->info2.svn, f->info2.ci_verify, f->info2.ci_sign };
+		f->info1 = (struct es10b_info1){ f->info2.svn, f->info2.ci_verify,
+						 f->info2.ci_sign };
 	}
 	return keep(r, FACT_INFO, result, 0);
 }
@@ -373,7 +375,7 @@ static const struct step steps[] = {
 	{ "get-info2",         ask_info2,         keep_info2 },
 	{ "get-info1",         ask_info1,         keep_info1 },
 	{ "get-addresses",     ask_addresses,     keep_addresses },
-	{ "get-profiles",      ask_profiles,      keep_profiles, 0, PROFILES_TRIES, PROFILES_PAUSE_MS },
+	{ "get-profiles",      ask_profiles,      keep_profiles, 0, PROFILES_TRIES, PAUSE_MS },
 	{ "get-eims",          ask_eims,          keep_eims },
 	{ "list-notification", ask_notifications, keep_notifications },
 	{ "get-rat",           ask_rat,           keep_rat },

@@ -9,21 +9,22 @@ enum { CAPABILITY_PATIENCE_MS = 10000 };
 
 /* The standard one; then those of cards that answer to nothing else. */
 static const struct {
-	uint8_t octets[16];
+	uint8_t octets[17];
 	size_t n;
 } aids[] = {
 	{ { 0xa0, 0, 0, 5, 0x59, 0x10, 0x10, 0xff, 0xff, 0xff, 0xff, 0x89, 0, 0, 1, 0 }, 16 },
 	{ { 0xa0, 0, 0, 5, 0x59, 0x10, 0x10, 0xff, 0xff, 0xff, 0xff, 0x89, 0, 5, 5, 0 }, 16 },
 	{ { 0xa0, 0, 0, 5, 0x59, 0x10, 0x10, 0, 0, 0, 0, 0x89, 0, 0, 3, 0 }, 16 },
 	{ { 0xa0, 0, 0, 5, 0x59, 0x10, 0x10, 0xff, 0xff, 0xff, 0xff, 0x89, 0, 0, 1, 0x77 }, 16 },
-	{ { 0xa0, 'e', 's', 't', 'k', 'm', 'e', 0xff, 0xff, 'I', 'S', 'D', '-', 'R', ' ', '0' }, 16 },
-	{ { 0xa0, 'e', 's', 't', 'k', 'm', 'e', 0xff, 0xff, 'I', 'S', 'D', '-', 'R', ' ', '1' }, 16 },
-	{ { 0xa0, 'e', 's', 't', 'k', 'm', 'e', 0xff, 0xff, 0xff, 0xff, 'I', 'S', 'D', '-', 'R' }, 16 },
+	{ "\xa0" "estkme\xff\xff" "ISD-R 0", 16 },
+	{ "\xa0" "estkme\xff\xff" "ISD-R 1", 16 },
+	{ "\xa0" "estkme\xff\xff\xff\xff" "ISD-R", 16 },
 };
 
 /*
- * TERMINAL CAPABILITY, ETSI TS 102 221 11.1.19: eUICC-related capabilities, tag 84, "IPAd supported"
- * (SGP.32 3.8.4; the octets are those that cured the card which wanted them, single source).
+ * TERMINAL CAPABILITY, ETSI TS 102 221 11.1.19: eUICC-related capabilities, tag 84, "IPAd
+ * supported" (SGP.32 3.8.4; the octets are those that cured the card which wanted them, single
+ * source).
  */
 static const uint8_t capability[] = { 0x80, 0xaa, 0x00, 0x00, 0x05, 0xa9, 0x03, 0x84, 0x01, 0x01 };
 

@@ -215,7 +215,8 @@ static bool sum_up_result(struct package_result *v)
 
 		if (o.op == PACKAGE_TERMINATED || !ok)
 			v->complete = false;
-		else if (o.op == PACKAGE_ENABLE || o.op == PACKAGE_DISABLE || o.op == PACKAGE_ROLLBACK)
+		else if (o.op == PACKAGE_ENABLE || o.op == PACKAGE_DISABLE ||
+			 o.op == PACKAGE_ROLLBACK)
 			v->switched = true;
 	}
 	return results.n == 0;
@@ -313,15 +314,11 @@ static const struct {
 	{ PACKAGE_TERMINATED, 3, "interruption" },
 };
 
-static const enum es10_function function_of[_PACKAGE_OP_MAX] = {
+/* As at the card; where nothing is written, the first function: ok and undefinedError. */
+static const enum es10_function same_as[_PACKAGE_OP_MAX] = {
 	[PACKAGE_ENABLE] = ES10C_ENABLE, [PACKAGE_DISABLE] = ES10C_DISABLE,
 	[PACKAGE_DELETE] = ES10C_DELETE, [PACKAGE_LIST_PROFILES] = ES10C_GET_PROFILES,
-	[PACKAGE_GET_RAT] = ES10B_GET_RAT, [PACKAGE_CONFIGURE_IMMEDIATE] = ES10B_SET_DEFAULT_DP,
-	[PACKAGE_SET_FALLBACK] = ES10B_SET_DEFAULT_DP, [PACKAGE_UNSET_FALLBACK] = ES10B_SET_DEFAULT_DP,
-	[PACKAGE_SET_DEFAULT_DP] = ES10B_SET_DEFAULT_DP, [PACKAGE_ADD_EIM] = ES10B_ADD_INITIAL_EIM,
-	[PACKAGE_DELETE_EIM] = ES10B_SET_DEFAULT_DP, [PACKAGE_UPDATE_EIM] = ES10B_SET_DEFAULT_DP,
-	[PACKAGE_LIST_EIM] = ES10B_SET_DEFAULT_DP, [PACKAGE_ROLLBACK] = ES10B_SET_DEFAULT_DP,
-	[PACKAGE_TERMINATED] = ES10B_SET_DEFAULT_DP, [PACKAGE_UNKNOWN] = ES10B_LOAD_PACKAGE,
+	[PACKAGE_ADD_EIM] = ES10B_ADD_INITIAL_EIM, [PACKAGE_UNKNOWN] = ES10B_LOAD_PACKAGE,
 };
 
 const char *package_code_name(enum package_op op, int code)
@@ -329,6 +326,5 @@ const char *package_code_name(enum package_op op, int code)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].op == op && names[i].code == code)
 			return names[i].name;
-	/* The rest is ok and undefinedError, or as at the card. */
-	return es10_result_name(function_of[op], code);
+	return es10_result_name(same_as[op], code);
 }

@@ -28,9 +28,10 @@ bool apdu_sw_ok(uint16_t sw);
  * The caller owns it and what it points to, from apdu_start() until done() has begun or
  * apdu_cancel() has returned. Exactly one of the two happens; done() comes from the event loop.
  *
- * why NULL: the answer is in the buffer, answer_n octets of it, perhaps none. Otherwise REFUSED from
- * "card" with the status word, MALFORMED for an answer that does not fit into the buffer, REFUSED
- * from "us" (EMSGSIZE) for a command of more than 256 blocks, or why the exchange failed.
+ * why NULL: the answer is in the buffer, answer_n octets of it, perhaps none. Otherwise REFUSED
+ * from "card" with the status word, MALFORMED for an answer that does not fit into the buffer,
+ * REFUSED from "us" (EMSGSIZE) for a command of more than 256 blocks, or why the exchange
+ * failed.
  */
 struct apdu {
 	struct card_channel *channel;

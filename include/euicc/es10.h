@@ -148,7 +148,7 @@ int es10_version_compare(struct es10_version a, struct es10_version b);
 int es10_iccid_text(struct octets iccid, char out[ES10_ICCID_TEXT_MAX]);
 int es10_iccid_from_text(struct text digits, uint8_t ret[ES10_ICCID_OCTETS]);
 
-/* EID: 32 digits in reading order. from_text() and valid() look at the check digits (mod 97 = 1). */
+/* EID: 32 digits in reading order. from_text() and valid() check the last two (mod 97 = 1). */
 int es10_eid_text(struct octets eid, char out[ES10_EID_TEXT_MAX]);
 int es10_eid_from_text(struct text digits, uint8_t ret[ES10_EID_OCTETS]);
 bool es10_eid_valid(struct octets eid);

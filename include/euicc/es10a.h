@@ -12,7 +12,10 @@ struct es10a_addresses {
 void es10a_get_addresses_encode(struct tlv_out *w);
 int es10a_addresses_decode(struct octets der, struct es10a_addresses *ret);
 
-/* f: ES10A_SET_DEFAULT_DP or ES10B_SET_DEFAULT_DP; an empty address clears it. The answer is a code. */
+/*
+ * f: ES10A_SET_DEFAULT_DP or ES10B_SET_DEFAULT_DP; an empty address clears it. The answer is a
+ * code.
+ */
 void es10a_set_default_dp_encode(struct tlv_out *w, enum es10_function f, struct text address);
 
 #endif

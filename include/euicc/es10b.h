@@ -1,8 +1,8 @@
 /*
  * ES10b (GSMA SGP.22 5.7.5 to 5.7.14, 5.7.22; SGP.32 5.9): challenge and abilities, download,
- * notifications, eUICC Packages, eIM configuration, rollback, fallback, emergency, immediate enable.
- * What eUICC Packages are made of is in euicc/package.h, the cutting of a Bound Profile Package in
- * euicc/bpp.h.
+ * notifications, eUICC Packages, eIM configuration, rollback, fallback, emergency, immediate
+ * enable. What eUICC Packages are made of is in euicc/package.h, the cutting of a Bound Profile
+ * Package in euicc/bpp.h.
  *
  * "whole" says that octets begin with their tag and length: so they come in, are signed and are
  * handed on.
@@ -94,7 +94,8 @@ void es10b_device_put(struct tlv_out *w, uint32_t tag, const struct es10b_device
 /* TAC and IMEI from fifteen digits. -EINVAL. */
 int es10b_imei_from_text(struct text digits, uint8_t ret_tac[4], uint8_t ret_imei[8]);
 /* CtxParams1 for common mutual authentication: A0 { 80 matchingId?, A1 deviceInfo }. */
-void es10b_ctx_params_put(struct tlv_out *w, struct octets matching_id, const struct es10b_device *d);
+void es10b_ctx_params_put(struct tlv_out *w, struct octets matching_id,
+			  const struct es10b_device *d);
 
 /* All whole, as the server sent them; ctx_params whole too, ours or the eIM's. */
 struct es10b_authenticate {
@@ -110,7 +111,7 @@ struct es10b_server_signed1 {
 
 int es10b_server_signed1_decode(struct octets whole, struct es10b_server_signed1 *ret);
 
-/* Answers to AuthenticateServer, PrepareDownload, CancelSession. error 0: the whole parts are set. */
+/* Answers to AuthenticateServer, PrepareDownload, CancelSession. error 0: the parts are set. */
 struct es10b_signed {
 	int error;
 	struct octets transaction_id;           /* also in an error, where the card says it */
@@ -199,7 +200,7 @@ enum es10b_pending_kind {
 struct es10b_pending {
 	enum es10b_pending_kind kind;
 	struct octets whole;            /* to be handed on as it is, but for: */
-	bool bare;                      /* a v1.0 card leaves out the BF51 around a package result */
+	bool bare;                      /* a v1.0 card leaves out the BF51 around a result */
 	struct es10b_notification meta; /* of a package result: seq only; 0 for one without */
 };
 
@@ -271,7 +272,7 @@ int es10b_add_initial_eim_decode(struct octets der, struct octets *ret_tokens, s
 
 /* --- switching without an eIM ---------------------------------------------------------------- */
 
-/* Of ES10B_PROFILE_ROLLBACK, IMMEDIATE_ENABLE, …EMERGENCY, EXECUTE_FALLBACK, RETURN_FROM_FALLBACK. */
+/* Of ES10B_PROFILE_ROLLBACK, …IMMEDIATE_ENABLE, …EMERGENCY, …EXECUTE_ and …RETURN_FROM_FALLBACK. */
 void es10b_switch_encode(struct tlv_out *w, enum es10_function f, bool refresh);
 /* EnableUsingDD, SGP.32 v1.0: BF5A without content. */
 void es10b_enable_using_dd_encode(struct tlv_out *w);

@@ -26,12 +26,12 @@ struct euicc;
 
 /*
  * The caller owns it and what it points to, from euicc_call() until done() has begun or
- * euicc_cancel() has returned. Exactly one of the two happens; done() comes from the event loop, and
- * in it the next call may be made.
+ * euicc_cancel() has returned. Exactly one of the two happens; done() comes from the event loop,
+ * and in it the next call may be made.
  *
- * why NULL: the answer, valid until another call is under way, is one whole TLV with the tag of the
- * function; for ES10B_LOAD_BPP it is empty or BF37. It is still to be decoded, and may hold a result code that
- * says no. Otherwise:
+ * why NULL: the answer, valid until another call is under way, is one whole TLV with the tag of
+ * the function; for ES10B_LOAD_BPP it is empty or BF37. It is still to be decoded, and may hold
+ * a result code that says no. Otherwise:
  *   REFUSED from "card", the status word   the function, or the ISD-R itself, is refused
  *   MALFORMED from "card"                  the answer is no such TLV, cut off, or too large
  *   TIMEOUT, LINK_LOST, …                  as the channel says
@@ -39,7 +39,7 @@ struct euicc;
 struct euicc_call {
 	enum es10_function function;
 	struct octets command;
-	/* Only on the channel that is open: part of what the card has begun there, never repeated. */
+	/* Only on the channel that is open: part of what the card has begun there; not repeated. */
 	bool same_channel;
 	void (*done)(struct euicc_call *c, const struct cause *why);
 	struct octets answer;

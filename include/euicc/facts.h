@@ -1,7 +1,7 @@
 /*
  * What a card is and has, in one snapshot: read with as few APDUs as there are facts, from any card
- * that answers ES10 at all. What a card does not know, or answers with nonsense, is missing from the
- * snapshot and its reason kept; only a card that does not speak at all ends the reading.
+ * that answers ES10 at all. What a card does not know, or answers with nonsense, is missing from
+ * the snapshot and its reason kept; only a card that does not speak at all ends the reading.
  */
 #ifndef EUICC_FACTS_H
 #define EUICC_FACTS_H
@@ -34,8 +34,8 @@ const char *euicc_fact_name(enum euicc_fact fact);
 
 /*
  * Zeroed before it is first read into, and not copied: octets in it are windows into its own store.
- * A fact that is read again replaces the old one as a whole; one that could not be read this time is
- * missing, even if it was there before. Only what is in have is valid.
+ * A fact that is read again replaces the old one as a whole; one that could not be read this time
+ * is missing, even if it was there before. Only what is in have is valid.
  */
 struct euicc_facts {
 	uint32_t have;                          /* 1 << enum euicc_fact */
@@ -54,7 +54,7 @@ struct euicc_facts {
 	struct es10b_notification notifications[FACTS_NOTIFICATIONS_MAX];
 	size_t n_notifications;
 	struct octets rat;                      /* es10b_rule_next() */
-	/* The card refuses the SGP.32 tags in a tag list, or any list: kept for the next reading. */
+	/* The card refuses the SGP.32 tags in a tag list, or any list: kept for next time. */
 	bool refuses_iot_tags, refuses_tags;
 	/* facts.c only */
 	uint8_t info_store[1024], addresses_store[512], profiles_store[8192], eims_store[8192],

@@ -45,7 +45,7 @@ struct isdr {
 	enum isdr_state state;
 	struct isdr_fci fci;
 	struct octets aid;              /* that was selected */
-	/* Sends TERMINAL CAPABILITY before every SELECT: found out, or set by who knows the card. */
+	/* TERMINAL CAPABILITY before every SELECT: found out, or set by who knows the card. */
 	bool wants_capability;
 	/* isdr.c only */
 	struct card_channel_user user;

@@ -75,7 +75,7 @@ struct package_result {
 	struct octets results;          /* EXECUTED: walked with package_result_next() */
 	/* Over all results: */
 	bool switched;                  /* a profile was enabled, disabled or rolled back to */
-	bool complete;                  /* every operation was done; deleteEim's last one included */
+	bool complete;                  /* every operation was done */
 };
 
 struct package_outcome {

@@ -227,23 +227,33 @@ static void proactive_status_words_are_a_success(void **state)
 
 static void other_cards_have_other_addresses(void **state)
 {
+	static const char *const aids[] = {
+		"A0000005591010FFFFFFFF8900000100", "A0000005591010FFFFFFFF8900050500",
+		"A0000005591010000000008900000300", "A0000005591010FFFFFFFF8900000177",
+		"A06573746B6D65FFFF4953442D522030", "A06573746B6D65FFFF4953442D522031",
+		"A06573746B6D65FFFFFFFF4953442D52",
+	};
 	struct one o;
 
 	(void)state;
-	begin();
-	add_eid();
-	card.aid = octets_of_hex("A0000005591010FFFFFFFF8900050500");
-	call(&o, ES10C_GET_EID, eid_command());
-	fake_ev_run(1000);
-	expect(&o, CAUSE_NONE, NULL, 0);
-	assert_int_equal(card.opens, 2);
-	/* Next time it is the first that is tried. */
-	euicc_close(&euicc);
-	call(&o, ES10C_GET_EID, eid_command());
-	fake_ev_run(1000);
-	expect(&o, CAUSE_NONE, NULL, 0);
-	assert_int_equal(card.opens, 3);
-	finish();
+	for (unsigned i = 0; i < ARRAY_SIZE(aids); i++) {
+		print_message("%s\n", aids[i]);
+		begin();
+		add_eid();
+		card.aid = octets_of_hex(aids[i]);
+		call(&o, ES10C_GET_EID, eid_command());
+		fake_ev_run(1000);
+		expect(&o, CAUSE_NONE, NULL, 0);
+		assert_int_equal(card.opens, i + 1);
+		assert_true(octets_same(euicc.isdr.aid, card.aid));
+		/* Next time it is the first that is tried. */
+		euicc_close(&euicc);
+		call(&o, ES10C_GET_EID, eid_command());
+		fake_ev_run(1000);
+		expect(&o, CAUSE_NONE, NULL, 0);
+		assert_int_equal(card.opens, i + 2);
+		finish();
+	}
 }
 
 static void a_card_without_isdr_says_so(void **state)
