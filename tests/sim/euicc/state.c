@@ -281,6 +281,10 @@ int ve_state_save(struct ve_state *s)
 	size_t n;
 	int r;
 
+	if (!s->path) {
+		s->dirty = false;
+		return 0;
+	}
 	if (!raw)
 		return -ENOMEM;
 	m = tlv_begin(&out, STATE_TAG);

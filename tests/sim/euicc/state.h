@@ -204,7 +204,7 @@ struct ve_state {
 	struct blob test_return;
 
 	/* Not in the file. */
-	char *path;
+	char *path;             /* of the file; NULL: a card that keeps nothing, for fuzzing */
 	bool dirty;
 };
 
