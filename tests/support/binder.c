@@ -190,6 +190,13 @@ void binder_done(struct binder *b)
 		free((void *)b->pieces[--b->n].p);
 }
 
+uint8_t *binder_octet(struct binder *b, size_t piece, int at)
+{
+	struct octets o = b->pieces[piece];
+
+	return (uint8_t *)(at < 0 ? o.p + o.n + at : o.p + at);
+}
+
 const char *binder_send(struct binder *b, size_t first, size_t last)
 {
 	const char *r = "";

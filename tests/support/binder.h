@@ -34,6 +34,9 @@ void binder_init(struct binder *b, struct rspcard *card);
 void binder_bind(struct binder *b);
 void binder_done(struct binder *b);
 
+/* An octet of a piece, to be changed; negative: counted from its end. */
+uint8_t *binder_octet(struct binder *b, size_t piece, int at);
+
 /* One protected segment, as SCP03t has it. pad false: the padding is left out. */
 struct octets binder_seal(struct ve_bsp *keys, uint8_t tag, struct octets plain, bool pad);
 

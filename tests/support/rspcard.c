@@ -9,8 +9,7 @@
 #include "core/util.h"
 #include "support/test.h"
 
-/* EUICCInfo2 as it was recorded: what the card would say of itself otherwise differs. */
-static void take_info(struct ve_state *s, struct octets signed1)
+void rspcard_take_info(struct ve_state *s, struct octets signed1)
 {
 	static const struct {
 		uint32_t tag;
@@ -57,11 +56,12 @@ void rspcard_open(struct rspcard *c, const char *session, const char *personalit
 
 	snprintf(path, sizeof(path), RSP_VECTORS "session/%s.json", session);
 	c->v = hexjson_load(path);
-	c->curve = strstr(hexjson_text(c->v, "curve"), "brainpool") ? VE_CURVE_BP256 : VE_CURVE_P256;
+	c->curve =
+		strstr(hexjson_text(c->v, "curve"), "brainpool") ? VE_CURVE_BP256 : VE_CURVE_P256;
 	c->pki = c->curve == VE_CURVE_BP256 ? "brp" : "nist";
 	talk_make(&c->talk, &recipe);
 	talk_open(&c->talk, NULL);
-	take_info(euicc_card_state(c->talk.card), hexjson_octets(c->v, "euiccSigned1"));
+	rspcard_take_info(euicc_card_state(c->talk.card), hexjson_octets(c->v, "euiccSigned1"));
 	talk_isdr(&c->talk);
 }
 
@@ -125,6 +125,36 @@ void rspcard_prepare(struct rspcard *c)
 	euicc_card_feed_random(c->talk.card, secret.p, secret.n);
 	rspcard_same(rspcard_send(c, "prepareDownloadRequest"),
 		     hexjson_text(c->v, "prepareDownloadResponse"));
+}
+
+void rspcard_ready(struct rspcard *c, const char *session, const char *personality)
+{
+	struct ve_state *s;
+
+	rspcard_open(c, session, personality);
+	s = euicc_card_state(c->talk.card);
+	rspcard_authenticate(c);
+	if (strstr(session, "retry")) {
+		/* The card still has the pair of the first try. */
+		blob_copy(&s->otk_key, hexjson_octets(c->v, "otSK_EUICC"));
+		blob_set(&s->otk_oid, "\x88\x37\x0a", 3);
+	}
+	rspcard_prepare(c);
+}
+
+const char *rspcard_recorded_result(struct rspcard *c, int command, int reason)
+{
+	struct json_object *list = hexjson_at(c->v, "errorResults");
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (json_object_get_int(hexjson_at(o, "bppCommandId")) == command &&
+		    json_object_get_int(hexjson_at(o, "errorReason")) == reason)
+			return hexjson_text(o, "profileInstallationResult");
+	}
+	fail_msg("no recorded result %d/%d", command, reason);
+	return NULL;
 }
 
 struct octets rspcard_certificate(const struct rspcard *c, const char *name)

@@ -1,6 +1,6 @@
 /*
- * A virtual eUICC that stands where a recorded download of tests/vectors/rsp/session began, and what
- * tests need to make that download's messages again, changed.
+ * A virtual eUICC that stands where a recorded download of tests/vectors/rsp/session began, and
+ * what tests need to make that download's messages again, changed.
  */
 #ifndef SUPPORT_RSPCARD_H
 #define SUPPORT_RSPCARD_H
@@ -24,11 +24,18 @@ struct rspcard {
 void rspcard_open(struct rspcard *c, const char *session, const char *personality);
 void rspcard_close(struct rspcard *c);
 
+/* EUICCInfo2 as in this euiccSigned1: what the card says of itself would differ otherwise. */
+void rspcard_take_info(struct ve_state *s, struct octets signed1);
 /* Numbers the card gives next, as the recorded result tells. */
 void rspcard_count_as_recorded(struct rspcard *c);
 /* The card draws the recorded challenge and takes the recorded messages. Fails the test if not. */
 void rspcard_authenticate(struct rspcard *c);
 void rspcard_prepare(struct rspcard *c);
+
+/* All of it, up to where the package is due; the retry's card has the key pair of the first try. */
+void rspcard_ready(struct rspcard *c, const char *session, const char *personality);
+/* The recorded ProfileInstallationResult of a failure. */
+const char *rspcard_recorded_result(struct rspcard *c, int command, int reason);
 
 /* Sends a member of the session. */
 const char *rspcard_send(struct rspcard *c, const char *member);

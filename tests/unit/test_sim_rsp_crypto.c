@@ -38,7 +38,7 @@ static int forget(void **state)
 	return 0;
 }
 
-/* --- primitives --------------------------------------------------------------------------------------- */
+/* --- primitives ------------------------------------------------------------------------------- */
 
 static void both_curves_agree_as_in_their_rfcs(void **state)
 {
@@ -133,7 +133,7 @@ static void kdf_and_cmac_give_the_published_octets(void **state)
 	json_object_put(v);
 }
 
-/* --- the recorded downloads --------------------------------------------------------------------------- */
+/* --- the recorded downloads ------------------------------------------------------------------- */
 
 static enum ve_curve curve_of(struct json_object *o)
 {
@@ -148,8 +148,8 @@ static void recorded_session_keys_are_derived(void **state)
 		uint8_t point[VE_POINT_LEN], z[VE_SECRET_LEN];
 		struct ve_bsp b;
 
-		assert_int_equal(ve_ec_public(curve_of(o), hexjson_octets(o, "otSK_EUICC").p, point),
-				 0);
+		assert_int_equal(
+			ve_ec_public(curve_of(o), hexjson_octets(o, "otSK_EUICC").p, point), 0);
 		same(octets_from(point, sizeof(point)), hexjson_octets(o, "otPK_EUICC"));
 		assert_int_equal(ve_ec_agree(curve_of(o), hexjson_octets(o, "otSK_EUICC").p,
 					     hexjson_octets(o, "otPK_DP"), z), 0);
@@ -189,7 +189,8 @@ static void recorded_segments_open_to_their_plain_text(void **state)
 			uint8_t plain[VE_BSP_SEGMENT_MAX];
 			size_t n;
 
-			same(octets_from(b.chain, VE_AES_LEN), hexjson_octets(s, "mac_chain_before"));
+			same(octets_from(b.chain, VE_AES_LEN),
+			     hexjson_octets(s, "mac_chain_before"));
 			assert_int_equal(ve_bsp_open(&b, hexjson_octets(s, "segment"), plain, &n),
 					 VE_BSP_OK);
 			same(octets_from(plain, n), hexjson_octets(s, "plaintext"));
@@ -230,7 +231,7 @@ static void any_bit_of_a_segment_that_changed_is_noticed(void **state)
 	json_object_put(o);
 }
 
-/* --- certificates ------------------------------------------------------------------------------------- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 static struct ve_cert certificate(const char *curve, const char *name)
 {
@@ -281,7 +282,7 @@ static void good_chains_hold_and_bad_certificates_are_refused(void **state)
 		{ "dpauth", "ci", VE_ROLE_DP_AUTH, VE_CERT_OK },
 		{ "dppb", "ci", VE_ROLE_DP_PB, VE_CERT_OK },
 		{ "dptls", "ci", VE_ROLE_DP_TLS, VE_CERT_OK },
-		{ "bad-dppb-oid", "ci", VE_ROLE_DP_PB, VE_CERT_OK },     /* only not with our dpauth */
+		{ "bad-dppb-oid", "ci", VE_ROLE_DP_PB, VE_CERT_OK }, /* only not with our dpauth */
 		{ "bad-dpauth-role", "ci", VE_ROLE_DP_AUTH, VE_CERT_ROLE },
 		{ "bad-dpauth-expired", "ci", VE_ROLE_DP_AUTH, VE_CERT_EXPIRED },
 		{ "bad-dptls-expired", "ci", VE_ROLE_DP_TLS, VE_CERT_EXPIRED },
@@ -324,7 +325,8 @@ static void a_card_belongs_to_its_eum(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(curves); k++) {
-		struct ve_cert ci = certificate(curves[k], "ci"), eum = certificate(curves[k], "eum");
+		struct ve_cert ci = certificate(curves[k], "ci"),
+			       eum = certificate(curves[k], "eum");
 		struct ve_cert good = certificate(curves[k], "euicc");
 		struct ve_cert ein = certificate(curves[k], "bad-euicc-ein");
 		struct ve_cert org = certificate(curves[k], "bad-euicc-org");
@@ -375,8 +377,9 @@ static void what_the_script_makes_is_good(void **state)
 		const char *name;
 		enum ve_role role;
 	} rows[] = {
-		{ "dpauth", VE_ROLE_DP_AUTH }, { "dppb", VE_ROLE_DP_PB }, { "dptls", VE_ROLE_DP_TLS },
-		{ "dsauth", VE_ROLE_DS_AUTH }, { "dstls", VE_ROLE_DS_TLS },
+		{ "dpauth", VE_ROLE_DP_AUTH }, { "dppb", VE_ROLE_DP_PB },
+		{ "dptls", VE_ROLE_DP_TLS },   { "dsauth", VE_ROLE_DS_AUTH },
+		{ "dstls", VE_ROLE_DS_TLS },
 	};
 	static const char *const curves[_VE_CURVE_MAX] = {
 		[VE_CURVE_P256] = "nist", [VE_CURVE_BP256] = "brp",
@@ -426,7 +429,8 @@ int main(void)
 		cmocka_unit_test_teardown(recorded_segments_open_to_their_plain_text, forget),
 		cmocka_unit_test_teardown(any_bit_of_a_segment_that_changed_is_noticed, forget),
 		cmocka_unit_test_teardown(certificates_tell_what_the_index_says, forget),
-		cmocka_unit_test_teardown(good_chains_hold_and_bad_certificates_are_refused, forget),
+		cmocka_unit_test_teardown(good_chains_hold_and_bad_certificates_are_refused,
+					  forget),
 		cmocka_unit_test_teardown(a_clock_that_was_never_set_expires_nothing, forget),
 		cmocka_unit_test_teardown(a_card_belongs_to_its_eum, forget),
 		cmocka_unit_test_teardown(a_certificate_with_any_octet_changed_is_refused, forget),

@@ -36,7 +36,7 @@ static void recorded_sessions_are_answered_as_recorded(void **state)
 	}
 }
 
-/* --- AuthenticateServer ------------------------------------------------------------------------------- */
+/* --- AuthenticateServer ----------------------------------------------------------------------- */
 
 /* The parts of a request, to be put together with one of them changed. */
 struct parts {
@@ -161,7 +161,7 @@ static void bad_servers_are_refused_with_their_code(void **state)
 	rspcard_close(&c);
 }
 
-/* --- PrepareDownload ---------------------------------------------------------------------------------- */
+/* --- PrepareDownload -------------------------------------------------------------------------- */
 
 static struct parts prepare_parts(struct rspcard *c)
 {
@@ -236,7 +236,7 @@ static void server_of_another_curve_binds_nothing(void **state)
 	rspcard_close(&c);
 }
 
-/* --- sessions ----------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static void a_reset_and_a_new_challenge_end_the_session(void **state)
 {

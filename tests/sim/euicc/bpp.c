@@ -15,7 +15,7 @@
 #define DP_DATA_MAX 128         /* B8 of ConfigureISDP, whole */
 #define HOST_ID_MAX 16
 
-/* --- the result: ProfileInstallationResult, SGP.22 2.5.6 ------------------------------------------------ */
+/* --- the result: ProfileInstallationResult, SGP.22 2.5.6 -------------------------------------- */
 
 /* The first address that wants to know of installs; the others get notifications. */
 static struct octets install_address(const struct ve_profile *p)
@@ -157,7 +157,7 @@ static void now_at(struct ve *e, enum ve_bpp_command c)
 	e->state.dirty = true;
 }
 
-/* --- BF23: InitialiseSecureChannel, SGP.22 5.5.1 -------------------------------------------------------- */
+/* --- BF23: InitialiseSecureChannel, SGP.22 5.5.1 ---------------------------------------------- */
 
 struct initialise {
 	uint32_t operation, key_type, key_length;
@@ -242,7 +242,7 @@ static void begin_loading(struct ve *e, size_t size)
 	s->dirty = true;
 }
 
-/* --- what is in the segments ---------------------------------------------------------------------------- */
+/* --- what is in the segments ------------------------------------------------------------------ */
 
 /* ConfigureISDP, SGP.22 5.5.2 */
 static enum ve_reason configure(struct ve *e, struct octets plain)
@@ -326,7 +326,7 @@ static enum ve_reason append_metadata(struct ve *e, struct octets plain)
 	return VE_REASON_NONE;
 }
 
-/* --- order ---------------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 static const struct group {
 	uint32_t tag, segment;
@@ -451,7 +451,7 @@ static enum ve_reason take_pieces(struct ve *e, struct octets in)
 	return r;
 }
 
-/* --- success -------------------------------------------------------------------------------------------- */
+/* --- success ---------------------------------------------------------------------------------- */
 
 /* Addresses behind the first one hear of the install by notifications of the other kind. */
 static void notify_others(struct ve *e, const struct ve_profile *p, struct octets first)
@@ -502,7 +502,7 @@ static uint16_t install(struct ve *e, struct tlv_out *w)
 	return SW_OK;
 }
 
-/* --- ES10b.LoadBoundProfilePackage ---------------------------------------------------------------------- */
+/* --- ES10b.LoadBoundProfilePackage ------------------------------------------------------------ */
 
 static uint16_t go_on(struct ve *e, struct octets in, struct tlv_out *w)
 {

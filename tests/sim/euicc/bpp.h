@@ -1,6 +1,7 @@
 /*
  * Loading a Bound Profile Package, SGP.22 2.5 and 5.7.6: segments come one to a command, and what
- * ends the load (success, or whatever was wrong) is told in the answer to the segment that ended it.
+ * ends the load (success, or whatever was wrong) is told in the answer to the segment that ended
+ * it.
  *
  * What a result needs besides is in the state, so that a card that lost its power in between can
  * still tell: ve_state.loading and its like.

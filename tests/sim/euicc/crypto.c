@@ -31,7 +31,7 @@ void ve_point_id(struct octets point, uint8_t ret[VE_KEY_ID_LEN])
 	SHA1(point.p ? point.p : (const uint8_t *)"", point.n, ret);
 }
 
-/* --- elliptic curves -------------------------------------------------------------------------------- */
+/* --- elliptic curves -------------------------------------------------------------------------- */
 
 /* What every operation needs; made once for each curve, never freed. */
 struct curve {
@@ -139,7 +139,7 @@ int ve_ec_agree(enum ve_curve curve, const uint8_t secret[VE_SECRET_LEN], struct
 	return r;
 }
 
-/* --- ECDSA -------------------------------------------------------------------------------------------- */
+/* --- ECDSA ------------------------------------------------------------------------------------ */
 
 /* HMAC-DRBG of RFC 6979 3.2 for a hash and an order of the same length: 256 bits. */
 struct nonce {
@@ -300,7 +300,7 @@ bool ve_ec_verify(enum ve_curve curve, struct octets point, struct octets data,
 	return ok;
 }
 
-/* --- keys and ciphers --------------------------------------------------------------------------------- */
+/* --- keys and ciphers ------------------------------------------------------------------------- */
 
 void ve_x963(struct octets z, struct octets info, uint8_t *ret, size_t n)
 {

@@ -84,7 +84,7 @@ static bool read_fields(struct octets in, struct ve_profile *p)
 	       notifications_good(blob_octets(&p->field[VE_NOTIFICATIONS]));
 }
 
-/* --- Profile Policy Rules, SGP.22 2.9 ------------------------------------------------------------------ */
+/* --- Profile Policy Rules, SGP.22 2.9 --------------------------------------------------------- */
 
 /* In a rule the digit E stands for any. */
 static bool operator_fits(struct octets rule, struct octets owner)

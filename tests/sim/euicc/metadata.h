@@ -1,4 +1,4 @@
-/* StoreMetadata, SGP.22 5.5.3: what a profile says about itself, and whether the card may take it. */
+/* StoreMetadata, SGP.22 5.5.3: what a profile says of itself, and whether the card may take it. */
 #ifndef SIM_EUICC_METADATA_H
 #define SIM_EUICC_METADATA_H
 

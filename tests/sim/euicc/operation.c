@@ -29,7 +29,7 @@ static bool damaged(struct tlv_out *w)
 	return false;
 }
 
-/* --- PSMOs ---------------------------------------------------------------------------------------------- */
+/* --- PSMOs ------------------------------------------------------------------------------------ */
 
 /* { 5A iccid }; false: it is not there. ret_flag (may be NULL): a NULL stands behind it. */
 static bool read_iccid(struct octets whole, struct octets *ret_iccid, bool *ret_flag)
@@ -198,7 +198,7 @@ static bool psmo_default_dp(struct ve *e, struct ve_run *run, struct octets whol
 	return code == VE_OK;
 }
 
-/* --- eCOs ----------------------------------------------------------------------------------------------- */
+/* --- eCOs ------------------------------------------------------------------------------------- */
 
 static bool eco_add(struct ve *e, struct ve_run *run, struct octets whole, struct tlv_out *w)
 {
@@ -254,7 +254,7 @@ static bool eco_list(struct ve *e, struct ve_run *run, struct octets whole, stru
 	return true;
 }
 
-/* --- lists ---------------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static const struct operation psmos[] = {
 	{ 0xa3, VE_SGP32_10, psmo_enable },

@@ -89,7 +89,7 @@ static void sender_clear(struct sender *s)
 	blob_clear(&s->ci);
 }
 
-/* --- signatures ----------------------------------------------------------------------------------------- */
+/* --- signatures ------------------------------------------------------------------------------- */
 
 /* The content of a SEQUENCE under another tag, made a SEQUENCE again. */
 static struct octets as_sequence(struct octets content, uint8_t *buf, size_t cap)
@@ -161,7 +161,7 @@ static void put_signed(struct ve *e, uint32_t choice, const struct sender *s, st
 	tlv_close(w, m);
 }
 
-/* --- errors --------------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* EuiccPackageErrorUnsigned; s: the eIM is known. Edition 1.0 named no transaction here. */
 static uint16_t put_unsigned(struct ve *e, const struct package *p, const struct sender *s,
@@ -228,7 +228,7 @@ static enum package_error judge(struct ve *e, const struct ve_eim *m, const stru
 	return PACKAGE_OK;
 }
 
-/* --- results -------------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 /* EuiccPackageResultSigned, kept under its number and put into w. results: what is in the 30. */
 static uint32_t put_result(struct ve *e, const struct sender *s, struct octets counter,
@@ -333,7 +333,7 @@ static uint16_t load_package(struct ve *e, struct octets in, struct tlv_out *w)
 	return sw;
 }
 
-/* --- ES10b.ProfileRollback, SGP.32 5.9.16 --------------------------------------------------------------- */
+/* --- ES10b.ProfileRollback, SGP.32 5.9.16 ----------------------------------------------------- */
 
 static enum ve_code judge_rollback(struct ve *e, struct ve_profile **ret_target)
 {

@@ -5,7 +5,7 @@
 
 #include "core/util.h"
 
-/* --- reading ------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool is(struct octets o, const char *oid, size_t n)
 {
@@ -346,7 +346,7 @@ int ve_spki_read(struct octets spki, enum ve_curve *ret_curve, struct octets *re
 	return 0;
 }
 
-/* --- judging ------------------------------------------------------------------------------------------ */
+/* --- judging ---------------------------------------------------------------------------------- */
 
 /* By key where the certificate names a key: two roots of one key may differ in name. */
 static bool issued_by(const struct ve_cert *c, const struct ve_cert *issuer)

@@ -1,7 +1,7 @@
 /*
  * The certificates of RSP: SGP.22 4.5 and SGP.14. A chain here is short and its rules are not those
- * of RFC 5280 alone: roles are policies of GSMA's, issuers are found by key identifier, and the EUM's
- * name constraint reads "same organisation, EID beginning with this number".
+ * of RFC 5280 alone: roles are policies of GSMA's, issuers are found by key identifier, and the
+ * EUM's name constraint reads "same organisation, EID beginning with this number".
  */
 #ifndef SIM_EUICC_PKI_H
 #define SIM_EUICC_PKI_H

@@ -82,7 +82,7 @@ static struct octets join(uint8_t *buf, size_t cap, struct octets a, struct octe
 	return octets_from(buf, a.n + b.n);
 }
 
-/* --- certificates of servers -------------------------------------------------------------------------- */
+/* --- certificates of servers ------------------------------------------------------------------ */
 
 /* The CI that the certificate names, among those the card verifies with. */
 static const struct ve_credential *ci_of(const struct ve_state *s, const struct ve_cert *c,
@@ -113,7 +113,7 @@ static enum rsp_error judge_certificate(const struct ve_state *s, const struct v
 	return RSP_INVALID_CERTIFICATE;
 }
 
-/* --- ES10b.AuthenticateServer, SGP.22 5.7.13 ------------------------------------------------------------ */
+/* --- ES10b.AuthenticateServer, SGP.22 5.7.13 -------------------------------------------------- */
 
 struct authenticate {
 	struct octets signed1, signature, ci, certificate, params;      /* whole, but ci's value */
@@ -159,7 +159,8 @@ static enum rsp_error judge_server(struct ve *e, const struct authenticate *a, s
 		return RSP_CI_UNKNOWN;
 	if (ve_cert_read(a->certificate, ret))
 		return RSP_INVALID_CERTIFICATE;
-	r = judge_certificate(&e->state, ret, 1u << VE_ROLE_DP_AUTH | 1u << VE_ROLE_DS_AUTH, ret_ci);
+	r = judge_certificate(&e->state, ret, 1u << VE_ROLE_DP_AUTH | 1u << VE_ROLE_DS_AUTH,
+			      ret_ci);
 	if (r != RSP_OK)
 		return r;
 	if (!ve_ec_verify(ret->curve, ret->point, a->signed1, a->signature))
@@ -235,7 +236,7 @@ static uint16_t authenticate_server(struct ve *e, struct octets in, struct tlv_o
 	return SW_OK;
 }
 
-/* --- ES10b.PrepareDownload, SGP.22 5.7.5 ---------------------------------------------------------------- */
+/* --- ES10b.PrepareDownload, SGP.22 5.7.5 ------------------------------------------------------ */
 
 struct prepare {
 	struct octets signed2, signature, hash_cc, certificate;         /* signature: whole too */
@@ -285,8 +286,9 @@ static enum rsp_error judge_binding(struct ve *e, const struct prepare *a, struc
 	if (ve_cert_read(a->certificate, ret))
 		return RSP_INVALID_CERTIFICATE;
 	r = judge_certificate(&e->state, ret, 1u << VE_ROLE_DP_PB, &ci);
-	if (r == RSP_CI_UNKNOWN || (r == RSP_OK && (!octets_same(ret->aki, blob_octets(&s->dp_ci)) ||
-						    !octets_same(ret->oid, blob_octets(&s->oid)))))
+	if (r == RSP_CI_UNKNOWN ||
+	    (r == RSP_OK && (!octets_same(ret->aki, blob_octets(&s->dp_ci)) ||
+			     !octets_same(ret->oid, blob_octets(&s->oid)))))
 		r = RSP_INVALID_CERTIFICATE;
 	if (r != RSP_OK)
 		return r;
@@ -359,7 +361,7 @@ static uint16_t prepare_download(struct ve *e, struct octets in, struct tlv_out 
 	return SW_OK;
 }
 
-/* --- ES10b.CancelSession, SGP.22 5.7.14 ----------------------------------------------------------------- */
+/* --- ES10b.CancelSession, SGP.22 5.7.14 ------------------------------------------------------- */
 
 static void put_cancel_error(struct tlv_out *w, enum rsp_error code)
 {

@@ -25,7 +25,7 @@ struct ve_session {
 	struct blob tid;
 	struct blob address;            /* serverAddress */
 	struct blob oid;                /* of CERT.DPauth */
-	struct blob ci;                 /* key identifier of the CI whose key the card answers with */
+	struct blob ci;                 /* key identifier of the CI whose key the card uses */
 	struct blob dp_ci;              /* the one behind CERT.DPauth */
 	struct blob signature1;         /* euiccSignature1, 5F37 whole */
 	enum ve_curve curve;            /* of the card's key, and so of the one-time keys */

@@ -27,7 +27,7 @@ static enum ve_upp_end refuse(struct ve_upp *u, enum ve_pe_status status)
 	return VE_UPP_BAD_ELEMENT;
 }
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* C1 of the proprietary information of an FCP: what the file is filled with. */
 static struct octets fill_pattern(struct tlv fcp)
@@ -120,7 +120,7 @@ static void keep_aid(struct tlv file, struct blob *dst)
 	}
 }
 
-/* --- elements ----------------------------------------------------------------------------------------- */
+/* --- elements --------------------------------------------------------------------------------- */
 
 static bool same_swapped(struct octets header, const struct blob *iccid)
 {
