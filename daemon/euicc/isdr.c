@@ -1,11 +1,13 @@
 #include "euicc/isdr.h"
 
+#include <string.h>
+
 #include "core/hex.h"
 #include "core/log.h"
 #include "core/util.h"
 #include "euicc/apdu.h"
 
-enum { CAPABILITY_PATIENCE_MS = 10000 };
+enum { CAPABILITY_PATIENCE_MS = 10000, BUSY_MS = 3000 };
 
 /* The standard one; then those of cards that answer to nothing else. */
 static const struct {
@@ -112,7 +114,15 @@ static void select_next(struct isdr *i)
 
 	i->state = ISDR_EXPECT_SELECT;
 	i->aid = octets_from(aids[k].octets, aids[k].n);
+	i->asked_ms = ev_now_ms();
 	card_open(i->channel, i->aid.p, i->aid.n);
+}
+
+/* Only some modules tell what the card itself has said; of the others a quick no is taken for it. */
+static bool is_about_the_aid(const struct isdr *i, const struct cause *why)
+{
+	return why->kind == CAUSE_REFUSED &&
+	       (!strcmp(why->from, "card") || ev_now_ms() - i->asked_ms < BUSY_MS);
 }
 
 static void on_opened(struct card_channel_user *u, const struct cause *why, const uint8_t *fci,
@@ -120,7 +130,7 @@ static void on_opened(struct card_channel_user *u, const struct cause *why, cons
 {
 	struct isdr *i = container_of(u, struct isdr, user);
 
-	if (why && why->kind == CAUSE_REFUSED) {
+	if (why && is_about_the_aid(i, why)) {
 		/* What was said about the likeliest AID tells more than what about the last one. */
 		cause_set(&i->refusal, why->kind, why->from, why->code);
 		if (i->tried < ARRAY_SIZE(aids)) {

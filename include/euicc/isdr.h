@@ -3,8 +3,9 @@
  * says, and the one thing a card may want before it speaks: TERMINAL CAPABILITY.
  *
  * Cards sold under another name answer to their own AID only, with a refused SELECT for the
- * standard one; so a refusal leads to the next of a list, anything else ends the attempt. The one
- * that worked is tried first next time.
+ * standard one; so a refusal leads to the next of a list, anything else ends the attempt, and so
+ * does a refusal that is not the card's and took its time: whoever said it was busy. The one that
+ * worked is tried first next time.
  */
 #ifndef EUICC_ISDR_H
 #define EUICC_ISDR_H
@@ -52,6 +53,7 @@ struct isdr {
 	struct card_exchange x;
 	unsigned tried, first;
 	struct cause refusal;           /* of the first AID tried */
+	uint64_t asked_ms;
 };
 
 /* Not while it is open or being opened. */

@@ -45,6 +45,8 @@ static void on_open(struct card_channel *c, const uint8_t *aid, size_t n)
 	s->open_sw = octets_same(want, octets_from(aid, n)) ? 0x9000 : 0x6a82;
 	count(s);
 	schedule(s, 30000);
+	if (s->open_ms && s->alarm.active)
+		ev_alarm_start(&s->alarm, s->open_ms);
 }
 
 static void on_exchange(struct card_channel *c, struct card_exchange *x)
@@ -105,7 +107,8 @@ static void lose(struct card_script *s)
 static void end_opening(struct card_script *s)
 {
 	struct card_channel_user *u = s->channel.user;
-	struct cause refused = { CAUSE_REFUSED, "card", s->open_sw, NULL };
+	struct cause refused = { CAUSE_REFUSED, s->refused_by ? s->refused_by : "card", s->open_sw,
+				 NULL };
 
 	s->opening = false;
 	if (s->fails == CARD_REFUSES)

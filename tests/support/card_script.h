@@ -41,6 +41,8 @@ struct card_script {
 	int (*answer)(struct card_script *s, struct octets command, struct octets *ret, uint16_t *sw);
 	struct octets aid;              /* that opens; missing: the standard one */
 	struct octets fci;
+	const char *refused_by;         /* who refuses an AID; NULL: "card" */
+	unsigned open_ms;               /* how long an opening takes; 0: like the others */
 	bool needs_capability;          /* 6985 until TERMINAL CAPABILITY and a SELECT have come */
 	uint16_t locked_sw;             /* every ES10 command is refused with it; 0: not */
 	/* Exchanges, openings included, are counted from 1. */

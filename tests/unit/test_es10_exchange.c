@@ -271,6 +271,32 @@ static void a_card_without_isdr_says_so(void **state)
 	finish();
 }
 
+/* Who is busy is not asked for six other applications. */
+static void a_slow_refusal_that_is_not_the_cards_ends_it(void **state)
+{
+	static const struct {
+		const char *by;
+		unsigned ms, opens;
+	} rows[] = {
+		{ "card", 20, 7 }, { "card", 5000, 7 }, { "module", 20, 7 }, { "module", 5000, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct one o;
+
+		begin();
+		card.aid = octets_of_hex("A000000001");
+		card.refused_by = rows[i].by;
+		card.open_ms = rows[i].ms;
+		call(&o, ES10C_GET_EID, eid_command());
+		fake_ev_run(100000);
+		expect(&o, CAUSE_REFUSED, rows[i].by, 0x6a82);
+		assert_int_equal(card.opens, rows[i].opens);
+		finish();
+	}
+}
+
 static void a_card_that_wants_terminal_capability_gets_it(void **state)
 {
 	struct one o;
@@ -541,6 +567,7 @@ int main(void)
 		cmocka_unit_test(proactive_status_words_are_a_success),
 		cmocka_unit_test(other_cards_have_other_addresses),
 		cmocka_unit_test(a_card_without_isdr_says_so),
+		cmocka_unit_test(a_slow_refusal_that_is_not_the_cards_ends_it),
 		cmocka_unit_test(a_card_that_wants_terminal_capability_gets_it),
 		cmocka_unit_test(a_locked_card_stays_refused),
 		cmocka_unit_test(a_lost_channel_is_opened_anew_once),
