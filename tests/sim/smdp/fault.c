@@ -93,6 +93,18 @@ int sdp_fault_add(struct sdp_faults *f, struct text line, const char **ret_why)
 	return 0;
 }
 
+const char *sdp_fault_peek(const struct sdp_faults *f, enum sdp_fault_kind kind,
+			   enum sdp_function on)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct sdp_fault *x = &f->list[i];
+
+		if (x->kind == kind && (x->on == on || x->on == _SDP_FUNCTION_MAX))
+			return x->value;
+	}
+	return NULL;
+}
+
 bool sdp_fault_strikes(struct sdp_faults *f, enum sdp_fault_kind kind, enum sdp_function on,
 		       char ret_value[SDP_FAULT_VALUE_MAX])
 {

@@ -65,6 +65,9 @@ int sdp_fault_add(struct sdp_faults *f, struct text line, const char **ret_why);
 /* Does it strike this answer? Then it is counted, and *ret_value, if given, is its value. */
 bool sdp_fault_strikes(struct sdp_faults *f, enum sdp_fault_kind kind, enum sdp_function on,
 		       char ret_value[SDP_FAULT_VALUE_MAX]);
+/* The value of the one that would be next to strike or be let pass; NULL: none is armed. */
+const char *sdp_fault_peek(const struct sdp_faults *f, enum sdp_fault_kind kind,
+			   enum sdp_function on);
 /* The value as a number, the other one where it is none. */
 uint32_t sdp_fault_number(const char *value, uint32_t otherwise);
 

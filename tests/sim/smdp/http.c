@@ -162,18 +162,23 @@ static struct json_object *events_json(const struct sdp_answer *a)
 static void spoil_json(struct sdp *s, enum sdp_function f, struct json_object *o)
 {
 	char value[SDP_FAULT_VALUE_MAX];
+	const char *name;
 
 	if (sdp_fault_strikes(&s->faults, SDP_FAULT_BASE64, f, NULL)) {
-		json_object_object_foreach(o, name, v) {
-			if (strcmp(name, "transactionId") == 0 ||
+		json_object_object_foreach(o, member_name, v) {
+			if (strcmp(member_name, "transactionId") == 0 ||
 			    !json_object_is_type(v, json_type_string))
 				continue;
-			json_object_object_add(o, name, json_object_new_string("not*base64!"));
+			json_object_object_add(o, member_name,
+					       json_object_new_string("not*base64!"));
 			break;
 		}
 	}
-	if (sdp_fault_strikes(&s->faults, SDP_FAULT_MISSING, f, value))
-		json_object_object_del(o, value[0] ? value : "transactionId");
+	/* Strikes only what has this member. */
+	name = sdp_fault_peek(&s->faults, SDP_FAULT_MISSING, f);
+	if (name && json_object_object_get_ex(o, name, NULL) &&
+	    sdp_fault_strikes(&s->faults, SDP_FAULT_MISSING, f, value))
+		json_object_object_del(o, value);
 	if (sdp_fault_strikes(&s->faults, SDP_FAULT_HUGE, f, value)) {
 		size_t n = MIN(sdp_fault_number(value, 1u << 20), 64u << 20);
 		char *filler = sdp_alloc(n + 1);
