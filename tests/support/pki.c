@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include <openssl/ec.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -66,6 +67,26 @@ struct pki pki_make(const struct pki_spec *spec)
 	if (spec->client_only)
 		extend(p.crt, by->crt, NID_ext_key_usage, "clientAuth");
 	assert_true(X509_sign(p.crt, by->key, EVP_sha256()) > 0);
+	return p;
+}
+
+struct pki pki_load(const char *dir, const char *name)
+{
+	struct pki p = { 0 };
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.der", dir, name);
+	f = fopen(path, "rb");
+	assert_non_null(f);
+	p.crt = d2i_X509_fp(f, NULL);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/%s.key.pem", dir, name);
+	f = fopen(path, "rb");
+	assert_non_null(f);
+	p.key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	fclose(f);
+	assert_true(p.crt && p.key);
 	return p;
 }
 

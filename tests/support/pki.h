@@ -27,6 +27,8 @@ struct pki_spec {
 
 /* Fails the test if it cannot. */
 struct pki pki_make(const struct pki_spec *spec);
+/* From DIR/NAME.der and DIR/NAME.key.pem. */
+struct pki pki_load(const char *dir, const char *name);
 void pki_free(struct pki *p);
 
 /* Freed by the caller. */

@@ -4,6 +4,7 @@
  */
 #include "support/test.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <string.h>
@@ -305,6 +306,173 @@ static void names_go_out_and_addresses_do_not(void **state)
 		peer_stop(&p);
 		trust_free(t);
 	}
+}
+
+/* A handshake alone, so that the server's name need not lead anywhere. */
+struct shaking {
+	struct tls_user user;
+	struct tcp_connect tcp;
+	struct tls_server server;
+	struct tls *tls;
+	struct net_error why;
+	bool ready;
+};
+
+static void on_shaken(struct tls_user *u)
+{
+	container_of(u, struct shaking, user)->ready = true;
+	ev_quit();
+}
+
+static void on_not_shaken(struct tls_user *u, const struct net_error *why)
+{
+	container_of(u, struct shaking, user)->why = *why;
+	ev_quit();
+}
+
+static void on_reached(struct tcp_connect *c, int fd, const struct net_error *why)
+{
+	struct shaking *s = container_of(c, struct shaking, tcp);
+
+	assert_null(why);
+	assert_int_equal(tls_new(fd, &s->server, &s->user, &s->tls), 0);
+}
+
+static void shake(struct shaking *s, uint16_t port, const char *host, const struct trust *t)
+{
+	struct net_address to = { .n = sizeof(struct sockaddr_in) };
+	struct sockaddr_in *in = (struct sockaddr_in *)&to.sa;
+
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*s = (struct shaking){ .user = { .ready = on_shaken, .closed = on_not_shaken },
+			       .tcp = { .to = &to, .n = 1, .patience_ms = 1000, .done = on_reached },
+			       .server = { .host = host, .trust = t } };
+	tcp_start(&s->tcp);
+	run();
+	tls_free(s->tls);
+}
+
+#define PKI "tests/vectors/rsp/pki/"
+
+/* The chain of SGP.26's kind: critical policies, registered identifiers, brainpool. */
+static void servers_under_a_gsma_root_are_believed(void **state)
+{
+	static const struct {
+		const char *pki, *name, *host;
+		const char *refused;
+	} rows[] = {
+		{ PKI "nist", "dptls", "smdpp.rsp.test", NULL },
+		{ PKI "nist", "eimtls", "eim.rsp.test", NULL },
+		{ PKI "brp", "dptls", "smdpp.rsp.test", NULL },
+		{ PKI "brp", "eimtls", "EIM.rsp.test", NULL },
+		{ PKI "nist", "dptls", "eim.rsp.test", "is not for eim.rsp.test" },
+		{ PKI "nist", "bad-dptls-expired", "smdpp.rsp.test", "has expired (on 2020-02-01)" },
+		{ PKI "brp", "bad-dptls-expired", "smdpp.rsp.test", "has expired (on 2020-02-01)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pki cert = pki_load(rows[i].pki, rows[i].name);
+		struct peer_plan plan = { .cert = &cert, .version = TLS1_2_VERSION, .answers = hello,
+					  .answers_n = 1 };
+		char why[TRUST_WHY_MAX], path[64];
+		struct shaking s;
+		struct trust *t;
+		struct peer p;
+		unsigned n;
+
+		snprintf(path, sizeof(path), "%s/ci.der", rows[i].pki);
+		assert_int_equal(trust_new(&t), 0);
+		assert_int_equal(trust_add_path(t, path, &n, why), 0);
+		peer_start(&p, &plan);
+		shake(&s, p.port, rows[i].host, t);
+		if (!rows[i].refused && !s.ready)
+			fail_msg("%s %s: %s", rows[i].pki, rows[i].name, s.why.text);
+		if (rows[i].refused && (s.ready || !strstr(s.why.text, rows[i].refused)))
+			fail_msg("%s %s: %s", rows[i].pki, rows[i].name, s.why.text);
+		peer_stop(&p);
+		trust_free(t);
+		pki_free(&cert);
+	}
+}
+
+/* A library without 1.3 is told so by the server, and says so. */
+static void a_server_that_wants_only_1_3_is_served_or_named(void **state)
+{
+	struct peer_plan plan = { .cert = &good, .version = TLS1_3_VERSION, .answers = hello,
+				  .answers_n = 1 };
+	struct trust *t = trust_in(&ca);
+	struct shaking s;
+	struct peer p;
+
+	(void)state;
+	peer_start(&p, &plan);
+	shake(&s, p.port, "localhost", t);
+	if (!s.ready) {
+		assert_int_equal(s.why.layer, NET_TLS);
+		assert_non_null(strstr(s.why.text, "protocol version not supported (alert 70)"));
+	}
+	print_message("TLS 1.3: %s\n", s.ready ? "spoken" : "not in this library");
+	peer_stop(&p);
+	trust_free(t);
+}
+
+static void authorities_come_from_files_of_every_form(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned n;
+		int r;
+		const char *why;
+	} rows[] = {
+		{ PKI "nist/ci.der", 1, 0, "" },
+		{ PKI "nist/ci.pem", 1, 0, "" },
+		{ PKI "nist/ci.key.pem", 0, -EBADMSG, "holds no certificate" },
+		{ PKI "index.json", 0, -EBADMSG, "holds no certificate" },
+		{ PKI "nonesuch", 0, -ENOENT, "No such file" },
+		/* It has critical name constraints, which are not enforced. */
+		{ PKI "nist/eum.der", 0, -EBADMSG, "a certificate cannot be used" },
+		{ "/dev/null", 0, -EBADMSG, "holds no certificate" },
+		/* All that can be used, and what is wrong with the rest. */
+		{ PKI "nist", 99, 0, "certificate" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char why[TRUST_WHY_MAX];
+		struct trust *t;
+		unsigned n = 0;
+		int r;
+
+		assert_int_equal(trust_new(&t), 0);
+		r = trust_add_path(t, rows[i].path, &n, why);
+		if (r != rows[i].r || !strstr(why, rows[i].why))
+			fail_msg("%s: %d, %s", rows[i].path, r, why);
+		if (rows[i].n != 99)
+			assert_int_equal(n, rows[i].n);
+		else
+			assert_true(n > 5);
+		assert_int_equal(trust_count(t), n);
+		trust_free(t);
+	}
+}
+
+static void two_trusts_are_the_same_only_if_they_hold_the_same(void **state)
+{
+	struct trust *a = trust_in(&ca), *b = trust_in(&ca), *c = trust_in(&other_ca), *d = trust_in(NULL);
+	struct trust *e = pin_of(&ca, true, false), *f = pin_of(&ca, false, false);
+	struct trust *all[] = { a, c, d, e, f };
+
+	(void)state;
+	assert_memory_equal(trust_id(a), trust_id(b), TRUST_ID_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(trust_id(all[i]), trust_id(all[k]), TRUST_ID_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		trust_free(all[i]);
+	trust_free(b);
 }
 
 /* --- handshakes --- */
@@ -807,6 +975,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOOP(servers_are_believed_or_refused_for_the_right_reason),
 		LOOP(names_go_out_and_addresses_do_not),
+		LOOP(servers_under_a_gsma_root_are_believed),
+		LOOP(a_server_that_wants_only_1_3_is_served_or_named),
+		cmocka_unit_test(authorities_come_from_files_of_every_form),
+		cmocka_unit_test(two_trusts_are_the_same_only_if_they_hold_the_same),
 		LOOP(handshakes_that_fail_say_how),
 		LOOP(connecting_has_its_own_deadline),
 		LOOP(nobody_listening_is_a_connect_error),
