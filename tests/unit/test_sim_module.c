@@ -125,6 +125,9 @@ static void lines_with_crlf_only_need_both(void **state)
 	assert_string_equal(desk_ask(&d, "AT"), "");
 	desk_type(&d, "\n", 1);
 	assert_string_equal(desk_take(&d), "\r\nOK\r\n");
+	/* What was typed with CR alone is part of the line. */
+	desk_type(&d, "AT\rAT\r\r\nAT\r\n", 12);
+	assert_string_equal(desk_wait(&d, 10), "\r\nERROR\r\n\r\nOK\r\n");
 	desk_close(&d);
 }
 

@@ -384,7 +384,11 @@ void line_run(struct port *p)
 	p->rest = text_from(p->line, p->line_n);
 	if (text_trim(p->rest).n == 0)
 		faults_meet(&p->m->faults, "AT", &p->fate);
-	run_rest(p);
+	/* Where a lone CR ends nothing, it is a character that no command has. */
+	if (text_find(p->rest, '\r') < p->rest.n)
+		finish(p, END_ERROR);
+	else
+		run_rest(p);
 }
 
 void line_refuse(struct port *p)

@@ -174,7 +174,7 @@ static void wait_or_abort(struct port *p, char c)
 {
 	bool early = ev_now_ms() - p->began_ms < ABORT_AFTER_MS;
 
-	if (early && c == '\n')
+	if (early && c == '\n' && !p->m->persona->line_crlf)
 		return;
 	if (!early && p->call.command && p->call.command->abortable && line_abort(p))
 		return;
