@@ -255,6 +255,18 @@ static void handle_get(struct se_eim *e, struct se_exchange *x, struct tlv body)
 
 /* --- ProvideEimPackageResult, 6.3.2.7, and HandleNotification --------------------------------- */
 
+/* The result of an indirect download goes on to its SM-DP+. */
+static void forward_installation(struct se_eim *e, struct se_card *c, struct octets result)
+{
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, result), body = tlv_enter(&top, 0xBF54);
+	uint32_t tag;
+
+	tlv_maybe(&body, 0x82);
+	if (e->relay && tlv_peek(&body) == 0xBF37)
+		e->relay->notify(e->relay, c, tlv_take_whole(&body, &tag));
+}
+
 /* One alternative of BF50. False: it is none. */
 static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets one,
 			     struct se_acks *acks)
@@ -273,6 +285,7 @@ static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets 
 		return true;
 	case 0xBF54:
 		se_download_take(e, c, one);
+		forward_installation(e, c, one);
 		return true;
 	case 0x30:
 		w = tlv_enter(&top, 0x30);
@@ -486,8 +499,14 @@ static int handle_rsp(struct se_eim *e, struct se_exchange *x, const struct rsp_
 		if (c)
 			x->card = c;
 	}
-	if (e->relay && e->relay->request(e->relay, x->card, f->tag, x) == 0)
+	if (e->relay && e->relay->request(e->relay, x->card, f->tag, x) == 0) {
+		se_log(e, x->card, "< %s, passed on", f->name);
 		return SE_LATER;
+	}
+	if (x->response) {
+		se_remark(e, x->card, "< %s refused", f->name);
+		return 0;
+	}
 	se_log(e, x->card, "< %s: no SM-DP+ behind this eIM, error %u", f->name, f->error);
 	reply_code(x, f->tag, f->error_tag, f->error);
 	return 0;

@@ -33,7 +33,8 @@ void se_esipa_abandon(struct se_eim *e, struct se_exchange *x);
 struct se_relay {
 	/*
 	 * tag: BF39, BF3B, BF3A or BF41. The card is NULL where only the transaction id tells it.
-	 * 0: the relay answers with se_esipa_reply() and x->done(); else it cannot.
+	 * 0: the relay will set the response and call x->done(). Else it cannot: with a response
+	 * set by se_esipa_reply() the reason is in there, without one nothing is available.
 	 */
 	int (*request)(struct se_relay *r, struct se_card *c, uint32_t tag, struct se_exchange *x);
 	void (*abandon)(struct se_relay *r, struct se_exchange *x);

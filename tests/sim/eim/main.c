@@ -15,6 +15,7 @@
 #include "sim/eim/config.h"
 #include "sim/eim/control.h"
 #include "sim/eim/order.h"
+#include "sim/eim/relay.h"
 #include "sim/eim/server.h"
 #include "sim/eim/store.h"
 #include "version.h"
@@ -30,6 +31,7 @@ static const char help[] =
 	"  sim-eim serve DIR [--port N] [--listen ADDRESS] [--tls 1.2|1.3] [--fault FAULT]… [--seed N]\n"
 	"               [--open] [--no-learn] [--accept-unverified] [--max-sends N]\n"
 	"               [--resend-download SECONDS] [--random-signatures] [--quiet]\n"
+	"               [--smdp ADDRESS:PORT [--smdp-ca FILE]]\n"
 	"\n"
 	"To a running server (DIR by --dir DIR in front, $SIM_EIM_DIR, else ./eim):\n"
 	"  sim-eim queue EID OPERATION…       sim-eim cancel EID [NUMBER]\n"
@@ -83,6 +85,8 @@ static const char serve_help[] =
 	"  --max-sends N     gives a package up after so many polls without a result (10)\n"
 	"  --resend-download SECONDS  offers a download again after (120)\n"
 	"  --random-signatures  instead of deterministic ones (RFC 6979)\n"
+	"  --smdp ADDRESS:PORT  passes indirect downloads on: where every SM-DP+ is reached\n"
+	"  --smdp-ca FILE    trusted for its TLS certificate (DIR/ci/nist.der)\n"
 	"  --quiet           no log on standard output\n";
 
 static int complain(const char *fmt, ...) __printf(1, 2);
@@ -275,9 +279,15 @@ static void on_signal(struct ev_catch *c)
 	ev_quit();
 }
 
-static void serve_options(struct args *a, struct se_eim *e, struct se_server_wish *wish,
-			  bool *quiet)
+struct serve_wish {
+	struct se_server_wish server;
+	struct se_relay_wish relay;
+	bool quiet;
+};
+
+static void serve_options(struct args *a, struct se_eim *e, struct serve_wish *all)
 {
+	struct se_server_wish *wish = &all->server;
 	const char *why;
 
 	while (a->argc) {
@@ -302,7 +312,11 @@ static void serve_options(struct args *a, struct se_eim *e, struct se_server_wis
 		else if (option(a, "--random-signatures"))
 			e->random_signatures = true;
 		else if (option(a, "--quiet"))
-			*quiet = true;
+			all->quiet = true;
+		else if (option(a, "--smdp"))
+			all->relay.at = value(a);
+		else if (option(a, "--smdp-ca"))
+			all->relay.ca = value(a);
 		else if (option(a, "--fault")) {
 			const char *s = value(a);
 
@@ -346,19 +360,24 @@ static int serve(struct se_eim *e, const struct se_server_wish *wish)
 static int run_serve(const char *dir, struct args *a)
 {
 	static struct se_eim e;
-	struct se_server_wish wish = { .address = "127.0.0.1" };
-	bool quiet = false;
-	char why[256];
+	struct serve_wish wish = { .server.address = "127.0.0.1" };
+	char why[256], ca[PATH_MAX];
 	int r;
 
 	se_eim_init(&e, dir);
-	serve_options(a, &e, &wish, &quiet);
+	serve_options(a, &e, &wish);
 	if (se_store_load(&e, why) < 0)
 		return complain("%s", why);
 	if (ev_open() < 0)
 		return complain("the event loop cannot be opened");
-	se_log_open(&e, quiet);
-	r = serve(&e, &wish);
+	snprintf(ca, sizeof(ca), "%s/ci/nist.der", e.dir);
+	if (!wish.relay.ca)
+		wish.relay.ca = ca;
+	if (wish.relay.at && se_relay_open(&e, &wish.relay, why) < 0)
+		return complain("%s", why);
+	se_log_open(&e, wish.quiet);
+	r = serve(&e, &wish.server);
+	se_relay_close(&e);
 	se_log_close();
 	ev_close();
 	se_eim_done(&e);
