@@ -179,6 +179,11 @@ static void apply_result(struct sdp *s, struct sdp_profile *p, const struct sdp_
 	struct sdp_session *x = sdp_find_session(s, octets_from(n->tid, n->tid_n));
 
 	p->results++;
+	/* The result of an earlier attempt may come later than that of the one which succeeded. */
+	if (p->state == SDP_STATE_INSTALLED && n->reason >= 0) {
+		sdp_keep(s, p);
+		return;
+	}
 	p->command = n->command;
 	p->reason = n->reason;
 	if (n->reason < 0) {
