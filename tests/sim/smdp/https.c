@@ -14,9 +14,9 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "sim/smdp/head.h"
 
-#define HEAD_MAX 16384
-#define IN_MAX (HEAD_MAX + SDP_BODY_MAX)
+#define IN_MAX (SDP_HEAD_MAX + SDP_BODY_MAX)
 #define DRIP_MS 50
 
 enum conn_state {
@@ -255,100 +255,14 @@ static bool answer_status(struct conn *c, unsigned status)
 
 /* --- HTTP ------------------------------------------------------------------------------------- */
 
-struct head {
-	struct sdp_request q;
-	size_t n;                       /* octets of the head */
-	size_t body;                    /* Content-Length */
-	bool chunked, close, expects;
-};
-
-/* 0; -EAGAIN: more is needed; -EBADMSG. */
-static int head_read(struct conn *c, struct head *h)
-{
-	char *end;
-	struct text rest, line;
-	uint32_t n;
-
-	memset(h, 0, sizeof(*h));
-	c->in[c->in_n] = '\0';
-	end = memmem(c->in, c->in_n, "\r\n\r\n", 4);
-	if (!end)
-		return c->in_n >= HEAD_MAX ? -EBADMSG : -EAGAIN;
-	h->n = (size_t)(end - (char *)c->in) + 4;
-	rest = text_from(c->in, h->n - 2);
-	line = text_cut(&rest, '\n');
-	h->q.method = text_cut(&line, ' ');
-	h->q.path = text_cut(&line, ' ');
-	if (!text_starts(line, "HTTP/1."))
-		return -EBADMSG;
-	h->close = text_starts(line, "HTTP/1.0");
-	while (rest.n) {
-		struct text value = text_trim(text_cut(&rest, '\n')), name = text_cut(&value, ':');
-
-		value = text_trim(value);
-		if (text_case_eq(name, "content-length")) {
-			if (text_to_u32(value, 10, &n) < 0)
-				return -EBADMSG;
-			h->body = n;
-		} else if (text_case_eq(name, "transfer-encoding")) {
-			h->chunked = text_case_eq(value, "chunked");
-		} else if (text_case_eq(name, "connection")) {
-			h->close = text_case_eq(value, "close");
-		} else if (text_case_eq(name, "expect")) {
-			h->expects = text_case_eq(value, "100-continue");
-		} else if (text_case_eq(name, "content-type")) {
-			h->q.content_type = value;
-		} else if (text_case_eq(name, "x-admin-protocol")) {
-			h->q.admin_protocol = value;
-		}
-	}
-	return 0;
-}
-
-/*
- * Joins the chunks in place: *ret_body octets at the body's start, *ret_used taken from the input.
- * 0, -EAGAIN, -EBADMSG.
- */
-static int join_chunks(uint8_t *p, size_t n, size_t *ret_body, size_t *ret_used)
-{
-	size_t at = 0, body = 0;
-	uint32_t len;
-
-	/* First only look whether all is there: joining twice would spoil it. */
-	for (int joining = 0; joining < 2; joining++) {
-		at = body = 0;
-		do {
-			uint8_t *end = memmem(p + at, n - at, "\r\n", 2);
-			struct text size;
-
-			if (!end)
-				return n - at > 64 ? -EBADMSG : -EAGAIN;
-			size = text_from(p + at, (size_t)(end - (p + at)));
-			if (text_to_u32(text_trim(text_cut(&size, ';')), 16, &len) < 0 ||
-			    len > SDP_BODY_MAX)
-				return -EBADMSG;
-			at = (size_t)(end - p) + 2;
-			if (n - at < (size_t)len + 2)
-				return -EAGAIN;
-			if (joining)
-				memmove(p + body, p + at, len);
-			body += len;
-			at += len + 2;
-		} while (len);
-	}
-	*ret_body = body;
-	*ret_used = at;
-	return 0;
-}
-
 /* Serves one request if it is there. False: the connection is gone. *ret_busy: there was one. */
 static bool take_request(struct conn *c, bool *ret_busy)
 {
-	struct head h;
+	struct sdp_head h;
 	struct sdp_reply r;
 	size_t used, body;
 	bool alive;
-	int e = head_read(c, &h);
+	int e = sdp_head_read(c->in, c->in_n, &h);
 
 	*ret_busy = e != -EAGAIN;
 	if (e == -EAGAIN)
@@ -358,7 +272,7 @@ static bool take_request(struct conn *c, bool *ret_busy)
 	body = used = h.body;
 	if (!h.chunked && h.body > SDP_BODY_MAX)
 		return answer_status(c, 413);
-	e = h.chunked ? join_chunks(c->in + h.n, c->in_n - h.n, &body, &used) :
+	e = h.chunked ? sdp_join_chunks(c->in + h.n, c->in_n - h.n, &body, &used) :
 	    c->in_n - h.n < h.body ? -EAGAIN : 0;
 	if (e == -EAGAIN && c->in_n < IN_MAX) {
 		/* Whoever waits for the word gets it once; it is small enough to go at once. */
