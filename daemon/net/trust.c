@@ -101,17 +101,31 @@ static int parse_certificate(mbedtls_x509_crt *chain, struct octets der, char *w
 	return r == MBEDTLS_ERR_X509_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
 }
 
+/* Distributions' directories have each of them three times: in a bundle, by name and by hash. */
+static bool is_there(const struct trust *t, struct octets der)
+{
+	for (const mbedtls_x509_crt *c = &t->anchors; c; c = c->next)
+		if (c->raw.p && octets_same(octets_from(c->raw.p, c->raw.len), der))
+			return true;
+	return false;
+}
+
+/* 1: it is new, 0: it was there, or -errno. */
 static int add_der(struct trust *t, struct octets der, char *why)
 {
 	mbedtls_x509_crt *last = t->last;
-	int r = parse_certificate(last, der, why);
+	int r;
 
+	if (is_there(t, der))
+		return 0;
+	r = parse_certificate(last, der, why);
 	if (r < 0)
 		return r;
 	if (last->next)
 		t->last = last->next;
 	t->n++;
-	return mix(t, der);
+	r = mix(t, der);
+	return r < 0 ? r : 1;
 }
 
 /* The next "-----BEGIN CERTIFICATE-----" object; false: there is none. */
@@ -134,8 +148,8 @@ static bool next_pem(struct text *rest, struct text *ret_base64)
 
 static int add_pem(struct trust *t, struct text pem, unsigned *ret_n, char *why)
 {
+	unsigned usable = 0, n = 0;
 	struct text digits;
-	unsigned n = 0;
 
 	while (next_pem(&pem, &digits)) {
 		uint8_t der[CERTIFICATE_MAX];
@@ -148,9 +162,10 @@ static int add_pem(struct trust *t, struct text pem, unsigned *ret_n, char *why)
 			r = add_der(t, octets_from(der, len), why);
 		if (r == -ENOMEM)
 			return r;
-		n += r == 0;
+		usable += r >= 0;
+		n += r > 0;
 	}
-	if (n == 0) {
+	if (usable == 0) {
 		if (!*why)
 			snprintf(why, TRUST_WHY_MAX, "holds no certificate");
 		return -EBADMSG;
@@ -167,9 +182,10 @@ int trust_add(struct trust *t, struct octets v, unsigned *ret_n, char why[TRUST_
 	if (v.n == 0 || v.p[0] != 0x30)
 		return add_pem(t, octets_text(v), ret_n, why);
 	r = add_der(t, v, why);
-	if (r == 0)
-		*ret_n = 1;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_n = (unsigned)r;
+	return 0;
 }
 
 static int add_file(struct trust *t, const char *path, unsigned *ret_n, char *why)
@@ -192,7 +208,7 @@ static int add_directory(struct trust *t, const char *path, unsigned *ret_n, cha
 {
 	struct dirent **names = NULL;
 	int n = scandir(path, &names, NULL, alphasort), r = n < 0 ? -errno : 0;
-	unsigned sum = 0;
+	unsigned sum = 0, usable = 0;
 
 	for (int i = 0; i < n; i++) {
 		char file[PATH_LENGTH_MAX], what[TRUST_WHY_MAX] = "";
@@ -204,6 +220,7 @@ static int add_directory(struct trust *t, const char *path, unsigned *ret_n, cha
 		    S_ISREG(st.st_mode) && r != -ENOMEM) {
 			r = add_file(t, file, &more, what);
 			sum += more;
+			usable += r == 0;
 			if (*what && !*why)
 				snprintf(why, TRUST_WHY_MAX, "%.60s: %.90s", names[i]->d_name, what);
 		}
@@ -212,7 +229,7 @@ static int add_directory(struct trust *t, const char *path, unsigned *ret_n, cha
 	free(names);
 	if (n < 0 || r == -ENOMEM)
 		return r;
-	if (sum == 0) {
+	if (usable == 0) {
 		if (!*why)
 			snprintf(why, TRUST_WHY_MAX, "holds no certificate");
 		return -EBADMSG;

@@ -17,7 +17,7 @@ void trust_free(struct trust *t);
 
 /*
  * Certificates of authorities. A file holds one in DER or any number in PEM, other PEM objects
- * are passed over; a directory holds such files. *ret_n: how many came. What is wrong with a
+ * are passed over; a directory holds such files. *ret_n: how many are new. What is wrong with a
  * file in a directory does not keep the others out; why is the first such fault, or empty.
  * -errno of the file, -EBADMSG: no certificate in it that can be used.
  */

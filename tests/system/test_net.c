@@ -13,6 +13,7 @@
 #include "esipa/https.h"
 #include "net/crypto.h"
 #include "net/http.h"
+#include "net/verify.h"
 #include "support/tls_peer.h"
 
 #define GUARD_MS 20000
@@ -457,6 +458,64 @@ static void authorities_come_from_files_of_every_form(void **state)
 		assert_int_equal(trust_count(t), n);
 		trust_free(t);
 	}
+}
+
+/* The judgement alone, as at the first boot of a gateway that has no clock. */
+static void without_a_clock_only_what_is_pinned_is_believed(void **state)
+{
+	static const struct {
+		const char *what;
+		const struct pki *cert;
+		enum how how;
+		const struct pki *trusted;
+		bool clock, believed;
+	} rows[] = {
+		{ "authority", &future, BY_CA, &ca, false, false },
+		{ "pinned authority", &future, BY_CERT, &ca, false, true },
+		{ "pinned authority, clock set", &future, BY_CERT, &ca, true, false },
+		{ "pinned key", &future, BY_KEY, &future, false, true },
+		{ "pinned key, clock set", &future, BY_KEY, &future, true, true },
+		{ "another pinned authority", &future, BY_CERT, &other_ca, false, false },
+		{ "another pinned key", &future, BY_KEY, &good, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct trust *t = trust_how(rows[i].how, rows[i].trusted);
+		struct verdict v = { .trust = t, .host = "localhost", .clock_is_set = rows[i].clock };
+		mbedtls_x509_crt crt;
+		uint32_t flags = 0;
+		size_t n;
+		uint8_t *der = pki_der(rows[i].cert, &n);
+		int r;
+
+		mbedtls_x509_crt_init(&crt);
+		assert_int_equal(mbedtls_x509_crt_parse_der(&crt, der, n), 0);
+		r = mbedtls_x509_crt_verify_with_profile(&crt, verify_anchors(t), NULL, &verify_profile,
+							 NULL, &flags, verify_step, &v);
+		if ((r == 0) != rows[i].believed || net_error_is_set(&v.error) == rows[i].believed)
+			fail_msg("%s: %x %s", rows[i].what, (unsigned)flags, v.error.text);
+		mbedtls_x509_crt_free(&crt);
+		trust_free(t);
+		free(der);
+	}
+}
+
+static void a_certificate_that_comes_twice_counts_once(void **state)
+{
+	struct trust *t = trust_in(NULL);
+	char why[TRUST_WHY_MAX];
+	unsigned n = 0;
+
+	(void)state;
+	assert_int_equal(trust_add_path(t, PKI "nist/ci.der", &n, why), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(trust_add_path(t, PKI "nist/ci.pem", &n, why), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(trust_add_path(t, PKI "brp/ci.pem", &n, why), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(trust_count(t), 2);
+	trust_free(t);
 }
 
 static void two_trusts_are_the_same_only_if_they_hold_the_same(void **state)
@@ -978,6 +1037,8 @@ int main(void)
 		LOOP(servers_under_a_gsma_root_are_believed),
 		LOOP(a_server_that_wants_only_1_3_is_served_or_named),
 		cmocka_unit_test(authorities_come_from_files_of_every_form),
+		cmocka_unit_test(without_a_clock_only_what_is_pinned_is_believed),
+		cmocka_unit_test(a_certificate_that_comes_twice_counts_once),
 		cmocka_unit_test(two_trusts_are_the_same_only_if_they_hold_the_same),
 		LOOP(handshakes_that_fail_say_how),
 		LOOP(connecting_has_its_own_deadline),
