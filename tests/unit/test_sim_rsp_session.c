@@ -326,6 +326,24 @@ static void lengths_that_lie_are_survived(void **state)
 	rspcard_close(&c);
 }
 
+static void a_key_that_is_another_ones_makes_no_card(void **state)
+{
+	char dir[] = "/tmp/pki-XXXXXX", command[256], why[EUICC_WHY_MAX] = "", card[64];
+	struct euicc_recipe r = { .version = _VE_VERSION_MAX, .pki = { dir } };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command), "cp " RSP_VECTORS "pki/nist/*.der %s && cp " RSP_VECTORS
+		 "pki/nist/eum.key.pem %s/euicc.key.pem", dir, dir);
+	assert_int_equal(system(command), 0);
+	snprintf(card, sizeof(card), "%s/card", dir);
+	r.dir = card;
+	assert_true(euicc_make(&r, why) < 0);
+	assert_non_null(strstr(why, "not the key of"));
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test(cancel_wants_a_transaction_and_a_reason),
 		cmocka_unit_test(one_time_key_is_used_again_if_the_server_names_it),
 		cmocka_unit_test(lengths_that_lie_are_survived),
+		cmocka_unit_test(a_key_that_is_another_ones_makes_no_card),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

@@ -15,6 +15,7 @@
 #include "core/hex.h"
 #include "core/util.h"
 #include "sim/euicc/euicc.h"
+#include "sim/euicc/pki.h"
 
 #define CERTIFICATE_MAX 8192
 #define EID_DIGITS (2 * VE_EID_LEN)
@@ -88,6 +89,16 @@ static int load_key(const char *dir, struct blob *ret, char why[EUICC_WHY_MAX])
 	return r ? refuse(r, why, "%s: not a key for P-256", path) : 0;
 }
 
+static bool key_fits(const struct ve_credential *c)
+{
+	struct ve_cert cert;
+	uint8_t point[VE_POINT_LEN];
+
+	return !ve_cert_read(blob_octets(&c->euicc), &cert) && cert.curve_known &&
+	       !ve_ec_public(cert.curve, c->key.p, point) &&
+	       octets_same(cert.point, octets_from(point, sizeof(point)));
+}
+
 static int load_credential(const char *dir, struct ve_credential *c, char why[EUICC_WHY_MAX])
 {
 	int r = load_certificate(dir, "ci.der", &c->ci, why);
@@ -98,6 +109,8 @@ static int load_credential(const char *dir, struct ve_credential *c, char why[EU
 		r = load_certificate(dir, "euicc.der", &c->euicc, why);
 	if (!r)
 		r = load_key(dir, &c->key, why);
+	if (!r && c->key.n && !key_fits(c))
+		r = refuse(-EBADMSG, why, "%s/euicc.key.pem: not the key of euicc.der", dir);
 	return r;
 }
 

@@ -306,7 +306,8 @@ enum ve_upp_end ve_upp_feed(struct ve_upp *u, struct ve_profile *p, struct octet
 		end = read_element(u, p, octets_from(u->pe.p + at, head + n));
 		at += head + n;
 	}
-	blob_set(&u->pe, u->pe.p + at, u->pe.n - at);
+	if (at)
+		blob_set(&u->pe, u->pe.p + at, u->pe.n - at);
 	return end;
 }
 
