@@ -15,6 +15,9 @@
 /* How long the body of an unsolicited line may take to follow it. */
 #define BODY_WAIT_MS 1000
 
+/* A prompt that its owner leaves unanswered: a backstop, the owner's own limit is shorter. */
+#define PROMPT_MAX_MS 300000
+
 /* After ESC at a prompt some modules answer nothing at all. */
 #define REFUSED_PROMPT_MS 2000
 
@@ -55,7 +58,7 @@ static void send(struct at_chat *c, struct at_cmd *cmd)
 	cmd->state = AT_CMD_EXPECT_RESULT;
 	c->echo_seen = false;
 	c->body_sent = false;
-	c->lexer.prompts = cmd->body || cmd->every;
+	c->lexer.prompts = cmd->body || cmd->every || cmd->prompt;
 	c->stats.commands++;
 	log_wire(c->name, '>', line, (size_t)MIN(n, (int)sizeof(line) - 1));
 	/* A line that takes no octets looks like a module that gives no answer, and ends like it. */
@@ -100,7 +103,7 @@ static void fail_all(struct at_chat *c)
 		cmd->state = AT_CMD_ENDED;
 		cmd->end = AT_LINK_LOST;
 	}
-	c->swallowing = false;
+	c->swallowing = c->lent = false;
 	pump_soon(c);
 }
 
@@ -193,6 +196,10 @@ void at_cancel(struct at_chat *c, struct at_cmd *cmd)
 		list_del(&cmd->node);
 		break;
 	case AT_CMD_EXPECT_RESULT:
+		if (c->lent) {
+			at_give_back(c, cmd, false);
+			return;
+		}
 		c->now = NULL;
 		c->swallowing = true;
 		/* What is final for it may need its first letters; more nobody looks at. */
@@ -200,6 +207,48 @@ void at_cancel(struct at_chat *c, struct at_cmd *cmd)
 		break;
 	}
 	cmd->state = AT_CMD_IDLE;
+}
+
+static bool in_flight(const struct at_chat *c, const struct at_cmd *cmd)
+{
+	return c->pipe && !c->is_lost && c->now == cmd;
+}
+
+void at_reply(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
+{
+	if (!in_flight(c, cmd) || c->lent)
+		return;
+	c->body_sent = true;
+	log_wire(c->name, '>', data, n);
+	pipe_write(c->pipe, data, n);
+	ev_alarm_start(&c->patience, n == 1 && *(const char *)data == 0x1b ? REFUSED_PROMPT_MS :
+									     cmd->patience_ms);
+}
+
+int at_write(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
+{
+	if (!in_flight(c, cmd))
+		return -EPIPE;
+	log_wire(c->name, '>', data, n);
+	return pipe_write(c->pipe, data, n);
+}
+
+size_t at_backlog(const struct at_chat *c)
+{
+	return c->pipe && !c->is_lost ? pipe_backlog(c->pipe) : 0;
+}
+
+void at_give_back(struct at_chat *c, struct at_cmd *cmd, bool clean)
+{
+	if (c->now != cmd || !c->lent)
+		return;
+	c->lent = false;
+	c->now = NULL;
+	cmd->state = AT_CMD_IDLE;
+	at_line_reset(&c->lexer);
+	between_commands(c);
+	if (!clean)
+		at_chat_sync(c);
 }
 
 bool at_cmd_active(const struct at_cmd *cmd)
@@ -269,10 +318,15 @@ static void write_raw(struct at_chat *c, const void *data, size_t n)
 	pipe_write(c->pipe, data, n);
 }
 
-static void answer_prompt(struct at_chat *c)
+static void answer_prompt(struct at_chat *c, char which)
 {
 	struct at_cmd *cmd = c->now;
 
+	if (cmd && cmd->prompt && !c->body_sent) {
+		ev_alarm_start(&c->patience, PROMPT_MAX_MS);
+		cmd->prompt(cmd, which);
+		return;
+	}
 	if (!cmd || !cmd->body || c->body_sent) {
 		if (!c->body_sent) {
 			write_raw(c, "\x1b", 1);
@@ -288,11 +342,25 @@ static void answer_prompt(struct at_chat *c)
 	ev_alarm_start(&c->patience, cmd->patience_ms);
 }
 
+/* The line belongs to the command in flight, from the next octet on. */
+static void lend(struct at_chat *c, struct text line)
+{
+	c->lent = c->lent_lf = true;
+	ev_alarm_stop(&c->patience);
+	c->lexer.prompts = false;
+	c->now->connected(c->now, line);
+	at_line_reset(&c->lexer);
+}
+
 static void end_command(struct at_chat *c, enum at_end end, int code, struct text final)
 {
 	if (end == AT_CONNECT) {
+		if (c->now && c->now->connected) {
+			lend(c, final);
+			return;
+		}
 		if (c->now && c->now->body && c->now->body_raw && !c->body_sent) {
-			answer_prompt(c);
+			answer_prompt(c, '>');
 			return;
 		}
 	}
@@ -339,8 +407,10 @@ static void on_line(struct at_line *l, struct text line)
 	}
 	if (c->now && (c->now->every || at_answers(line, text) ||
 		       (c->now->prefix && text_case_starts(line, c->now->prefix)))) {
-		if (c->now->body && c->now->body_raw && text_eq(line, "DOWNLOAD"))
-			answer_prompt(c);
+		if (c->now->connected && text_eq(line, "DOWNLOAD"))
+			lend(c, line);
+		else if (c->now->body && c->now->body_raw && text_eq(line, "DOWNLOAD"))
+			answer_prompt(c, '>');
 		else if (c->now->line)
 			c->now->line(c->now, line);
 		return;
@@ -356,7 +426,10 @@ static void on_prompt(struct at_line *l, char which)
 	struct at_chat *c = container_of(l, struct at_chat, lexer);
 
 	log_debug(c->name, "prompt '%c'", which);
-	answer_prompt(c);
+	if (which == '@' && c->now && c->now->connected)
+		lend(c, TEXT("@"));
+	else
+		answer_prompt(c, which);
 }
 
 static void on_overlong(struct at_line *l)
@@ -373,10 +446,26 @@ static void on_received(struct pipe_user *u, struct text data)
 
 	c->heard_ms = ev_now_ms();
 	log_wire(c->name, '<', data.s, data.n);
-	while (data.n && c->pipe)
+	while (data.n && c->pipe && !c->lent)
 		data = text_skip(data, at_line_feed(&c->lexer, data));
+	if (data.n && c->pipe && c->lent) {
+		if (c->lent_lf && data.s[0] == '\n')
+			data = text_skip(data, 1);
+		c->lent_lf = false;
+		if (data.n)
+			c->now->data(c->now, data);
+		return;
+	}
 	if (c->pipe && at_line_held(&c->lexer))
 		ev_alarm_start(&c->hold, AT_LINE_HOLD_MS);
+}
+
+static void on_drained(struct pipe_user *u)
+{
+	struct at_chat *c = container_of(u, struct at_chat, user);
+
+	if (c->lent && c->now->drained)
+		c->now->drained(c->now);
 }
 
 static void on_hold(struct ev_alarm *a)
@@ -446,6 +535,7 @@ static void make_ready(struct at_chat *c)
 	c->lexer.prompt = on_prompt;
 	c->lexer.overlong = on_overlong;
 	c->user.received = on_received;
+	c->user.drained = on_drained;
 	c->user.hung_up = on_hung_up;
 	c->patience.fired = on_patience;
 	c->hold.fired = on_hold;
@@ -517,7 +607,7 @@ void at_chat_sync(struct at_chat *c)
 		pump_soon(c);
 	}
 	c->syncing = true;
-	c->sync_failed = c->swallowing = false;
+	c->sync_failed = c->swallowing = c->lent = false;
 	c->stats.resyncs++;
 	proc_start(&c->resync);
 }

@@ -5,7 +5,8 @@
  *   silence    until nothing has come for a second: what comes now belongs to the past
  *   probe      AT, three times; "0" is an answer too (V0). The third one ends with CR LF: a few
  *              modules (Nordic) wait for the LF, on others it is one octet too many
- *   rescue     only without an answer: ESC (prompt), +++ between silences (data mode), ATQ0
+ *   rescue     only without an answer: ESC (prompt), close-down of CMUX, +++ between silences (data
+ *              mode), ATQ0. A module that muxes for a daemon that is gone hears nothing else
  *   settle     only after that CR LF
  *   settings   E0 Q0 V1, whatever they were; after a CR LF that helped first with CR alone, since
  *              the module may just have been late
@@ -18,6 +19,7 @@
 
 #include "atcmd/answers.h"
 #include "atcmd/chat.h"
+#include "atcmd/cmux.h"
 #include "core/log.h"
 
 #define SILENCE_MS 1000
@@ -121,6 +123,9 @@ static int first_probe(struct proc *p)
 	struct at_chat *c = chat_of(p);
 
 	/* What it has taken so far of the lines before must not become the start of this one. */
+	/* While hunting there is no rescue: what it could bring is done along the way. */
+	if (p->attempt == 1 && c->no_rescue && !c->on_channel)
+		pipe_write(c->pipe, CMUX_LEAVE "\r", sizeof(CMUX_LEAVE));
 	if (p->attempt == PROBES && !c->crlf) {
 		pipe_write(c->pipe, "\r\n", 2);
 		c->crlf = c->crlf_doubt = true;
@@ -162,6 +167,18 @@ static enum step_verdict waited(struct proc *p)
 static int leave_prompt(struct proc *p)
 {
 	return write_blindly(p, "\x1b");
+}
+
+static int probe_again(struct proc *p);
+
+static int leave_mux(struct proc *p)
+{
+	return chat_of(p)->on_channel ? STEP_SKIP : write_blindly(p, CMUX_LEAVE "\r");
+}
+
+static int probe_unmuxed(struct proc *p)
+{
+	return chat_of(p)->on_channel ? STEP_SKIP : probe_again(p);
 }
 
 static int guard(struct proc *p)
@@ -278,6 +295,8 @@ const struct step at_resync_steps[] = {
 	{ "probe",        first_probe,  after_probe,        0, PROBES },
 	{ "leave-prompt", leave_prompt, waited,             PROBE_MS },
 	{ "probe-prompt", probe_again,  after_leaving,      0 },
+	{ "leave-mux",    leave_mux,    waited,             PROBE_MS },
+	{ "probe-mux",    probe_unmuxed, after_leaving,     0 },
 	{ "guard",        guard,        waited,             GUARD_MS },
 	{ "leave-data",   leave_data,   waited,             GUARD_MS },
 	{ "probe-data",   probe_again,  after_leaving_data, 0 },

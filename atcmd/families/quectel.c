@@ -7,18 +7,24 @@
 #define QUECTEL .maker = "Quectel", .iccid = { "AT+QCCID", "AT+CCID", "AT+ICCID" }, \
 		.pin_left = "AT+QPINC=\"SC\"", .reset = "AT+CFUN=1,1"
 
+/* EG25 moves the line to the speed that is named. */
+#define QUECTEL_CMUX .cmux = "AT+CMUX=0,0,$,127,10,3,30,10,2", .cmux_n1 = 127, .cmux_channels = 4, \
+		     .cmux_pause_ms = 300
+
 const struct at_family at_families_quectel[] = {
 	{ QUECTEL, .name = "Quectel EG915/EG916/EG800", .model = "EG915|EG916|EG800",
-	  .quirks = QUIRK_QUSIM, .boot_ms = 15000,
+	  .quirks = QUIRK_QUSIM, .boot_ms = 15000, QUECTEL_CMUX,
 	  .setup = { "AT+QSIMDET=1,0", "AT+QSIMSTAT=1" } },
 	{ QUECTEL, .name = "Quectel EC200", .model = "EC200", .quirks = QUIRK_CARD_SILENT,
-	  .boot_ms = 15000, .card_by_csim = true },
+	  .boot_ms = 15000, .card_by_csim = true, QUECTEL_CMUX },
 	{ QUECTEL, .name = "Quectel EC2x/EG2x/EG9x/EP06/EM0x", .model = "EC2|EG2|EG9|EP06|EM0",
-	  .quirks = QUIRK_QUSIM, .boot_ms = 20000, .setup = { "AT+QSIMSTAT=1" } },
+	  .quirks = QUIRK_QUSIM, .boot_ms = 20000, QUECTEL_CMUX, .setup = { "AT+QSIMSTAT=1" } },
 	{ QUECTEL, .name = "Quectel BG95/BG96/BG77", .model = "BG95|BG96|BG77|BG600",
-	  .boot_ms = 8000, .setup = { "AT+QSIMSTAT=1" } },
+	  .boot_ms = 8000, .setup = { "AT+QSIMSTAT=1" },
+	  .cmux = "AT+CMUX=0,0,$,127", .cmux_n1 = 127, .cmux_channels = 4, .cmux_pause_ms = 300 },
 	{ QUECTEL, .name = "Quectel RM5xx/RG5xx/RG6xx", .model = "RM|RG",
 	  .quirks = QUIRK_QUSIM, .boot_ms = 35000, .setup = { "AT+QSIMSTAT=1" } },
-	{ QUECTEL, .name = "Quectel", .model = "", .quirks = QUIRK_QUSIM, .boot_ms = 20000 },
+	{ QUECTEL, .name = "Quectel", .model = "", .quirks = QUIRK_QUSIM, .boot_ms = 20000,
+	  QUECTEL_CMUX },
 	{ 0 }
 };

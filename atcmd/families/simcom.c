@@ -3,13 +3,17 @@
 
 #define SIMCOM .maker = "SIMCOM", .reset = "AT+CRESET", .pin_left = "AT+SPIC"
 
+#define SIMCOM_CMUX .cmux = "AT+CMUX=0,0,$,127", .cmux_n1 = 127, .cmux_channels = 4, \
+		    .cmux_pause_ms = 500
+
 const struct at_family at_families_simcom[] = {
-	{ SIMCOM, .name = "SIMCom A76xx/A79xx", .model = "A7", .boot_ms = 20000,
+	{ SIMCOM, .name = "SIMCom A76xx/A79xx", .model = "A7", .boot_ms = 20000, SIMCOM_CMUX,
 	  .iccid = { "AT+CICCID", "AT+CCID" } },
 	{ SIMCOM, .name = "SIMCom SIM7500/SIM7600", .model = "SIM75|SIM76",
-	  .quirks = QUIRK_CARD_SILENT, .boot_ms = 25000, .iccid = { "AT+CICCID", "AT+CCID" } },
+	  .quirks = QUIRK_CARD_SILENT, .boot_ms = 25000, SIMCOM_CMUX,
+	  .iccid = { "AT+CICCID", "AT+CCID" } },
 	{ SIMCOM, .name = "SIMCom SIM7000/7070/7080/7090",
-	  .model = "SIM7000|SIM7070|SIM7080|SIM7090", .boot_ms = 12000,
+	  .model = "SIM7000|SIM7070|SIM7080|SIM7090", .boot_ms = 12000, SIMCOM_CMUX,
 	  .iccid = { "AT+CCID", "AT+CICCID" } },
 	{ .maker = "SIMCOM", .name = "SIMCom SIM800/SIM900", .model = "SIM8|SIM9",
 	  .boot_ms = 10000, .reset = "AT+CFUN=1,1", .iccid = { "AT+CCID" }, .pin_left = "AT+SPIC" },

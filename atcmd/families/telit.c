@@ -11,8 +11,11 @@
  */
 const struct at_family at_families_telit[] = {
 	{ TELIT, .name = "Telit ME910/ME310", .model = "ME910|ME310", .boot_ms = 15000,
+	  .cmux = "AT+CMUX=0,0,$,127,10,3,30,10,2", .cmux_n1 = 127, .cmux_channels = 3,
+	  .cmux_pause_ms = 600,
 	  .setup = { "AT#QSS=1" } },
 	{ TELIT, .name = "Telit LE910", .model = "LE910", .boot_ms = 20000,
+	  .cmux = "AT+CMUX=0", .cmux_n1 = 31, .cmux_channels = 3, .cmux_pause_ms = 600,
 	  .setup = { "AT#QSS=1" } },
 	{ TELIT, .name = "Telit", .model = "ME|LE|LN|FN|FE|NE|GE|UE|HE", .boot_ms = 20000,
 	  .setup = { "AT#QSS=1" } },

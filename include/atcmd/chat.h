@@ -47,6 +47,17 @@ struct at_cmd {
 	bool body_raw;          /* as it is, after "CONNECT", "DOWNLOAD" or '@' too; else Ctrl-Z follows */
 	unsigned patience_ms;   /* from when it, or its body, is on the line */
 	void (*line)(struct at_cmd *cmd, struct text line);     /* may be NULL */
+	/*
+	 * A stranger's dialogue with the module. prompt: it asks for a body, to be given by at_reply();
+	 * without it a prompt is answered as body says. connected: the line is the command's own from
+	 * here on, behind CONNECT, DOWNLOAD or '@' (line: that word): octets go to data() as they come,
+	 * at_write() sends, the queue waits, patience is off. It ends with at_give_back(), without
+	 * done(), or with done(AT_LINK_LOST). All four may be NULL; connected goes with data.
+	 */
+	void (*prompt)(struct at_cmd *cmd, char which);
+	void (*connected)(struct at_cmd *cmd, struct text line);
+	void (*data)(struct at_cmd *cmd, struct text octets);
+	void (*drained)(struct at_cmd *cmd);
 	/* code: see enum at_end; final: the result's own text, valid until done() returns. */
 	void (*done)(struct at_cmd *cmd, enum at_end end, int code, struct text final);
 	/* chat.c only, from here */
@@ -79,6 +90,7 @@ struct at_chat {
 	void (*echoed)(struct at_chat *c);
 	unsigned gap_ms;                /* pause between a final result and the next command */
 	bool no_rescue;                 /* a sync only probes: for hunting the line speed */
+	bool on_channel;                /* the pipe is one of a mux's, which is not to be left */
 
 	struct at_chat_stats stats;
 
@@ -90,6 +102,7 @@ struct at_chat {
 	struct at_cmd *now;             /* in flight */
 	bool swallowing;                /* the command in flight was cancelled: its answer is dropped */
 	bool echo_seen, body_sent;
+	bool lent, lent_lf;             /* to the command in flight; the LF of its CONNECT may follow */
 	char now_text[64];              /* of a swallowed command, for what is final for it */
 	char urc_line[AT_LINE_MAX];     /* an unsolicited line whose body is still to come */
 	struct ev_alarm patience, hold, gap, body_wait;
@@ -119,6 +132,20 @@ void at_submit_first(struct at_chat *c, struct at_cmd *cmd);
 /* done() will not be called. A command in flight still gets its answer, which is swallowed. */
 void at_cancel(struct at_chat *c, struct at_cmd *cmd);
 bool at_cmd_active(const struct at_cmd *cmd);
+
+/*
+ * What the command in flight wants to be written behind a prompt; ESC ends it. Its patience starts
+ * anew. The whole body in one go: what the module shows in between is dropped.
+ */
+void at_reply(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n);
+/* While it is connected, or to abort what can be aborted (V.250 5.6.1): as pipe_write(). */
+int at_write(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n);
+size_t at_backlog(const struct at_chat *c);
+/*
+ * Ends a connected command without done(). clean: the module is back in command mode; else the
+ * chat finds the way out of data mode, and hangs up.
+ */
+void at_give_back(struct at_chat *c, struct at_cmd *cmd, bool clean);
 
 void at_listen(struct at_chat *c, struct at_urc *u);
 void at_unlisten(struct at_urc *u);

@@ -32,6 +32,13 @@ struct at_family {
 	const char *pin_left;           /* tells the remaining PIN tries */
 	unsigned gap_ms;                /* pause the maker asks for between two commands */
 	bool card_by_csim;              /* +CCHO is missing or known not to work: +CSIM at once */
+	/*
+	 * 27.010 5.7, "$" is the number of the line's speed; NULL: not known to work on a serial line.
+	 * What one frame to it may carry, how many channels it offers, and the pause between its OK and
+	 * our first frame: too early, and some lock up until they lose power.
+	 */
+	const char *cmux;
+	unsigned cmux_n1, cmux_channels, cmux_pause_ms;
 	/* Takes the power off the card and gives it back, without losing the network's; in two steps. */
 	const char *card_off, *card_on;
 };

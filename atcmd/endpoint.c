@@ -1,0 +1,453 @@
+/*
+ * Facts about ptys on Linux that shape this file: after its last close the master reports a hang-up
+ * until somebody opens the slave again, and poll() then returns at once, so that it must not be
+ * watched in between; what a client has not read stays for the next one unless it is flushed on the
+ * slave's side; a fresh slave echoes and cooks until it is told not to. inotify on the slave's node
+ * tells of opening and closing, also of a close that is followed by an open before we look.
+ */
+#include "atcmd/endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/util.h"
+
+/* Without inotify, and as a backstop with it. */
+#define LOOK_MS 2000
+
+/* --- octets ------------------------------------------------------------------------------------ */
+
+static void watch(struct endpoint *e)
+{
+	unsigned what = (e->held ? 0 : EV_IN) | (e->out.len ? EV_OUT : 0);
+
+	ev_watch_start(&e->watch, e->fd, e->client ? what : 0);
+}
+
+static void push(struct endpoint *e)
+{
+	while (e->out.len) {
+		ssize_t n = write(e->fd, buf_data(&e->out), e->out.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			ev_task_start(&e->gone);
+		if (n <= 0)
+			return;
+		buf_drop(&e->out, (size_t)n);
+	}
+}
+
+static int op_write(struct pipe *p, const void *data, size_t n)
+{
+	struct endpoint *e = container_of(p, struct endpoint, pipe);
+	int r;
+
+	if (!e->client)
+		return -EPIPE;
+	r = buf_put(&e->out, data, n);
+	if (r < 0)
+		return r;
+	push(e);
+	watch(e);
+	return 0;
+}
+
+static size_t op_backlog(const struct pipe *p)
+{
+	return container_of(p, const struct endpoint, pipe)->out.len;
+}
+
+static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
+
+/* --- coming and going ---------------------------------------------------------------------------- */
+
+/* As after its making: raw, nothing in either direction. Opening the slave is seen by ourselves too. */
+static void reset_slave(struct endpoint *e)
+{
+	int fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct termios t;
+
+	if (fd < 0)
+		return;
+	if (tcgetattr(fd, &t) == 0) {
+		cfmakeraw(&t);
+		t.c_cflag |= CLOCAL | CREAD;
+		t.c_cflag &= ~(tcflag_t)CRTSCTS;
+		t.c_cc[VMIN] = 1;
+		t.c_cc[VTIME] = 0;
+		cfsetispeed(&t, B115200);
+		cfsetospeed(&t, B115200);
+		tcsetattr(fd, TCSANOW, &t);
+	}
+	tcflush(fd, TCIOFLUSH);
+	close(fd);
+}
+
+static bool slave_is_open(const struct endpoint *e)
+{
+	struct pollfd p = { .fd = e->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
+}
+
+static bool read_notices(struct endpoint *e);
+
+static void arrive(struct endpoint *e)
+{
+	if (!e->socket) {
+		read_notices(e);
+		e->opens = 1;
+	}
+	e->client = true;
+	e->held = false;
+	buf_clear(&e->out);
+	watch(e);
+	ev_alarm_stop(&e->look);
+	e->came(e);
+}
+
+static void leave(struct endpoint *e)
+{
+	if (!e->client)
+		return;
+	e->client = false;
+	ev_watch_stop(&e->watch);
+	ev_task_stop(&e->gone);
+	buf_clear(&e->out);
+	if (e->socket) {
+		close(e->fd);
+		e->fd = -1;
+	} else {
+		reset_slave(e);
+		ev_alarm_start(&e->look, LOOK_MS);
+	}
+	e->left(e);
+}
+
+static void look_at_pty(struct endpoint *e)
+{
+	if (e->client)
+		return;
+	if (slave_is_open(e))
+		arrive(e);
+	else
+		ev_alarm_start(&e->look, LOOK_MS);
+}
+
+static void on_look(struct ev_alarm *a)
+{
+	look_at_pty(container_of(a, struct endpoint, look));
+}
+
+/* Counts openings and closings; our own ones come in pairs and change nothing. */
+static bool read_notices(struct endpoint *e)
+{
+	char raw[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	bool all_closed = false;
+	ssize_t n;
+
+	while ((n = read(e->notify, raw, sizeof(raw))) > 0) {
+		for (char *p = raw; p < raw + n;) {
+			const struct inotify_event *ev = (const struct inotify_event *)p;
+
+			if (ev->mask & IN_OPEN) {
+				e->opens++;
+			} else if (ev->mask & IN_CLOSE) {
+				e->opens--;
+				all_closed |= e->opens <= 0;
+			}
+			p += sizeof(*ev) + ev->len;
+		}
+	}
+	if (e->opens < 0)
+		e->opens = 0;
+	return all_closed;
+}
+
+static void on_arrival(struct ev_watch *w, unsigned what)
+{
+	struct endpoint *e = container_of(w, struct endpoint, arrival);
+
+	(void)what;
+	if (e->socket) {
+		int fd = accept4(e->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		if (e->client) {
+			static const char busy[] = "\r\nERROR: this port is in use\r\n";
+
+			if (send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+				log_debug("port", "%s: refused a second client", e->path);
+			close(fd);
+			return;
+		}
+		e->fd = fd;
+		arrive(e);
+		return;
+	}
+	/* The last one closed it; another may have come since, and starts anew. What a short visit has
+	 * left to be read is read first: reading ends with EIO then. */
+	if (read_notices(e) && e->client && slave_is_open(e) && e->opens > 0)
+		leave(e);
+	look_at_pty(e);
+}
+
+static void on_gone(struct ev_task *t)
+{
+	leave(container_of(t, struct endpoint, gone));
+}
+
+static void on_ready(struct ev_watch *w, unsigned what)
+{
+	struct endpoint *e = container_of(w, struct endpoint, watch);
+	char data[1024];
+	ssize_t n;
+
+	if (what & EV_OUT) {
+		push(e);
+		watch(e);
+		if (!e->out.len && e->pipe.user && e->pipe.user->drained)
+			e->pipe.user->drained(e->pipe.user);
+	}
+	if (!(what & EV_IN) || e->held || !e->client)
+		return;
+	n = read(e->fd, data, sizeof(data));
+	if (n > 0) {
+		if (e->pipe.user)
+			e->pipe.user->received(e->pipe.user, text_from(data, (size_t)n));
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		leave(e);
+		if (!e->socket)
+			look_at_pty(e);
+	}
+}
+
+/* --- opening ----------------------------------------------------------------------------------------- */
+
+static int explain(int r, const struct endpoint *e, const char *what, char why[ENDPOINT_WHY_MAX])
+{
+	snprintf(why, ENDPOINT_WHY_MAX, "%s: %s: %s", e->path, what, strerror(-r));
+	return r;
+}
+
+static int find_group(struct endpoint *e, const char *group, char why[ENDPOINT_WHY_MAX])
+{
+	struct group *g;
+
+	e->gid = (gid_t)-1;
+	if (!group[0])
+		return 0;
+	g = getgrnam(group);
+	if (!g) {
+		snprintf(why, ENDPOINT_WHY_MAX, "%s: there is no group '%s'", e->path, group);
+		return -ENOENT;
+	}
+	e->gid = g->gr_gid;
+	return 0;
+}
+
+static int set_rights(const struct endpoint *e, const char *path)
+{
+	if (e->gid != (gid_t)-1 && chown(path, (uid_t)-1, e->gid) < 0)
+		return -errno;
+	return chmod(path, e->mode) < 0 ? -errno : 0;
+}
+
+/* Puts the symlink in place of one that an earlier run has left, in one step. */
+static int make_link(const struct endpoint *e)
+{
+	char aside[sizeof(e->path) + 8];
+	struct stat st;
+
+	if (lstat(e->path, &st) == 0 && !S_ISLNK(st.st_mode))
+		return -EEXIST;
+	snprintf(aside, sizeof(aside), "%s.new", e->path);
+	unlink(aside);
+	if (symlink(e->slave, aside) < 0 || rename(aside, e->path) < 0) {
+		int r = -errno;
+
+		unlink(aside);
+		return r;
+	}
+	return 0;
+}
+
+static int open_pty(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
+{
+	int r;
+
+	e->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (e->fd < 0)
+		return explain(-errno, e, "no pseudo terminal", why);
+	if (grantpt(e->fd) < 0 || unlockpt(e->fd) < 0 || ptsname_r(e->fd, e->slave, sizeof(e->slave)))
+		return explain(-errno, e, "no pseudo terminal", why);
+	r = set_rights(e, e->slave);
+	if (r < 0)
+		return explain(r, e, "group and mode", why);
+	reset_slave(e);
+	r = make_link(e);
+	if (r < 0)
+		return explain(r, e, "its symlink", why);
+	e->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (e->notify >= 0 && inotify_add_watch(e->notify, e->slave, IN_OPEN | IN_CLOSE) >= 0)
+		ev_watch_start(&e->arrival, e->notify, EV_IN);
+	ev_alarm_start(&e->look, LOOK_MS);
+	return 0;
+}
+
+/* A socket that nobody listens on is what a crash has left. */
+static bool is_abandoned(const struct sockaddr_un *sa, socklen_t n)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)sa, n) < 0 &&
+		       errno == ECONNREFUSED;
+
+	if (fd >= 0)
+		close(fd);
+	return refused;
+}
+
+static int open_socket(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	size_t n = strlen(e->path);
+	socklen_t len;
+	struct stat st;
+	bool abstract = e->path[0] == '@';
+	int r = 0;
+
+	if (n >= sizeof(sa.sun_path))
+		return explain(-ENAMETOOLONG, e, "a socket's name", why);
+	memcpy(sa.sun_path, e->path, n);
+	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + !abstract);
+	if (abstract)
+		sa.sun_path[0] = '\0';
+	else if (lstat(e->path, &st) == 0 && S_ISSOCK(st.st_mode) && is_abandoned(&sa, len))
+		unlink(e->path);
+	e->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (e->listener < 0)
+		return explain(-errno, e, "no socket", why);
+	if (bind(e->listener, (struct sockaddr *)&sa, len) < 0) {
+		r = explain(-errno, e, "cannot be made", why);
+		e->path[0] = '\0';      /* not ours to remove */
+		return r;
+	}
+	if (!abstract)
+		r = set_rights(e, e->path);
+	if (r < 0)
+		return explain(r, e, "group and mode", why);
+	if (listen(e->listener, 2) < 0)
+		return explain(-errno, e, "cannot listen", why);
+	ev_watch_start(&e->arrival, e->listener, EV_IN);
+	return 0;
+}
+
+int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why[ENDPOINT_WHY_MAX])
+{
+	int r;
+
+	e->pipe.ops = &ops;
+	e->fd = e->listener = e->notify = -1;
+	e->socket = o->socket;
+	e->client = e->held = false;
+	e->opens = 0;
+	e->slave[0] = '\0';
+	e->mode = (mode_t)o->mode;
+	e->out = BUF_ON(e->out_store);
+	e->watch.ready = on_ready;
+	e->arrival.ready = on_arrival;
+	e->look.fired = on_look;
+	e->gone.run = on_gone;
+	if (text_copy(text_of(o->path), e->path, sizeof(e->path)) < 0) {
+		snprintf(why, ENDPOINT_WHY_MAX, "%s: the name is too long", o->path);
+		e->path[0] = '\0';
+		return -ENAMETOOLONG;
+	}
+	r = find_group(e, o->group, why);
+	if (r == 0)
+		r = e->socket ? open_socket(e, why) : open_pty(e, why);
+	if (r < 0)
+		endpoint_close(e);
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void endpoint_close(struct endpoint *e)
+{
+	char target[sizeof(e->slave)];
+	ssize_t n;
+
+	ev_watch_stop(&e->watch);
+	ev_watch_stop(&e->arrival);
+	ev_alarm_stop(&e->look);
+	ev_task_stop(&e->gone);
+	e->client = false;
+	if (e->socket && e->listener >= 0 && e->path[0] && e->path[0] != '@')
+		unlink(e->path);
+	if (!e->socket && e->slave[0]) {
+		n = readlink(e->path, target, sizeof(target) - 1);
+		if (n > 0 && text_eq(text_from(target, (size_t)n), e->slave))
+			unlink(e->path);
+	}
+	e->slave[0] = '\0';
+	close_fd(&e->fd);
+	close_fd(&e->listener);
+	close_fd(&e->notify);
+}
+
+/* --- asking -------------------------------------------------------------------------------------------- */
+
+bool endpoint_has_client(const struct endpoint *e)
+{
+	return e->client;
+}
+
+void endpoint_hold(struct endpoint *e, bool on)
+{
+	if (e->held == on || !e->client)
+		return;
+	e->held = on;
+	watch(e);
+}
+
+bool endpoint_echoes(const struct endpoint *e)
+{
+	struct termios t;
+
+	return !e->socket && e->client && tcgetattr(e->fd, &t) == 0 && t.c_lflag & ECHO;
+}
+
+bool endpoint_dropped_dtr(const struct endpoint *e)
+{
+	struct termios t;
+
+	return !e->socket && e->client && tcgetattr(e->fd, &t) == 0 && cfgetospeed(&t) == B0;
+}
+
+void endpoint_kick(struct endpoint *e)
+{
+	leave(e);
+	if (!e->socket)
+		look_at_pty(e);
+}

@@ -1,0 +1,63 @@
+/*
+ * Where another program comes in: a pseudo terminal under a stable name, or a UNIX stream socket.
+ * Either way one client at a time, a pipe while it is there, and nothing of it left for the next:
+ * what it has not read is dropped, the terminal's settings are put back.
+ *
+ * A pty has no modem lines. Speed 0 (B0) is how programs drop DTR on one: endpoint_dropped_dtr().
+ */
+#ifndef ATCMD_ENDPOINT_H
+#define ATCMD_ENDPOINT_H
+
+#include <sys/types.h>
+
+#include "core/buf.h"
+#include "core/ev.h"
+#include "link/pipe.h"
+
+#define ENDPOINT_BACKLOG 16384
+#define ENDPOINT_WHY_MAX 400
+
+struct endpoint_options {
+	bool socket;                    /* else a pty */
+	const char *path;               /* the pty's symlink; the socket, "@name" in the abstract space */
+	const char *group;              /* "" as it comes */
+	unsigned mode;                  /* permission bits */
+};
+
+struct endpoint {
+	/* pipe.user is set by the owner once; hung_up() is never called: left() is. */
+	struct pipe pipe;
+	void (*came)(struct endpoint *e);
+	/* The client is gone; what was to be written to it is dropped. */
+	void (*left)(struct endpoint *e);
+
+	/* endpoint.c only */
+	char path[256];
+	bool socket, client, held;
+	int listener;                   /* of a socket */
+	int fd;                         /* pty: its master, always open; socket: the client */
+	char slave[64];
+	mode_t mode;
+	gid_t gid;
+	int notify;                     /* inotify: opening and closing of the slave; -1: none */
+	int opens;
+	struct ev_watch watch, arrival;
+	struct ev_alarm look;
+	struct ev_task gone;
+	struct buf out;
+	uint8_t out_store[ENDPOINT_BACKLOG];
+};
+
+/* 0 or a negative errno and one line in why. The directory must be there. */
+int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why[ENDPOINT_WHY_MAX]);
+void endpoint_close(struct endpoint *e);
+bool endpoint_has_client(const struct endpoint *e);
+/* Takes nothing more from the client until it is off again: it then has to wait. */
+void endpoint_hold(struct endpoint *e, bool on);
+/* The terminal itself echoes what is written to it. */
+bool endpoint_echoes(const struct endpoint *e);
+bool endpoint_dropped_dtr(const struct endpoint *e);
+/* Sends the client away: a socket is closed; a pty cannot, and is treated as just opened. */
+void endpoint_kick(struct endpoint *e);
+
+#endif
