@@ -15,7 +15,8 @@
 static const struct conf_key *find_key(const struct conf *c, const char *section, const char *name)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (!strcmp(c->keys[i].section, section) && !strcmp(c->keys[i].name, name))
+		if ((!c->keys[i].section || !strcmp(c->keys[i].section, section)) &&
+		    !strcmp(c->keys[i].name, name))
 			return &c->keys[i];
 	return NULL;
 }
@@ -23,7 +24,7 @@ static const struct conf_key *find_key(const struct conf *c, const char *section
 static bool section_known(const struct conf *c, const char *section)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (!strcmp(c->keys[i].section, section))
+		if (!c->keys[i].section || !strcmp(c->keys[i].section, section))
 			return true;
 	return false;
 }
@@ -32,6 +33,75 @@ static void *place(const struct conf *c, const struct conf_key *k)
 {
 	return (char *)c->settings + k->offset;
 }
+
+/* --- named sections ---------------------------------------------------------------------------- */
+
+static size_t *count_of(const struct conf *c, const struct conf_group *g)
+{
+	return (size_t *)(void *)((char *)c->settings + g->count_offset);
+}
+
+static char *item_of(const struct conf *c, const struct conf_group *g, size_t i)
+{
+	return (char *)c->settings + g->offset + i * g->size;
+}
+
+/* One item of a group as a configuration of its own. */
+static struct conf item_conf(const struct conf *c, const struct conf_group *g, size_t i)
+{
+	return (struct conf){ .keys = g->keys, .n = g->n, .settings = item_of(c, g, i) };
+}
+
+static const struct conf_group *find_group(const struct conf *c, const char *section,
+					   struct text *ret_name)
+{
+	for (size_t i = 0; i < c->n_groups; i++) {
+		size_t n = strlen(c->groups[i].prefix);
+
+		if (!strncmp(section, c->groups[i].prefix, n) && section[n] == '.') {
+			*ret_name = text_of(section + n + 1);
+			return &c->groups[i];
+		}
+	}
+	return NULL;
+}
+
+/* Letters, digits, '-' and '_': a name is also that of a file. */
+static bool is_name(struct text name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", name.s[i]))
+			return false;
+	return name.n > 0;
+}
+
+/* The item of this name, made if it is new. -EINVAL: no name; -ENOSPC: there are enough. */
+static int find_item(const struct conf *c, const struct conf_group *g, struct text name, size_t *ret)
+{
+	size_t *count = count_of(c, g);
+	struct conf one;
+
+	if (!is_name(name) || name.n >= g->name_size)
+		return -EINVAL;
+	for (size_t i = 0; i < *count; i++) {
+		if (text_eq(name, item_of(c, g, i) + g->name_offset)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	if (*count == g->max)
+		return -ENOSPC;
+	one = item_conf(c, g, *count);
+	memset(one.settings, 0, g->size);
+	conf_reset(&one);
+	text_copy(name, item_of(c, g, *count) + g->name_offset, g->name_size);
+	*ret = (*count)++;
+	return 0;
+}
+
+static int set_in_group(const struct conf *c, const struct conf_group *g, struct text item,
+			const char *section, const char *name, const char *value, const char *origin,
+			char why[CONF_WHY_MAX]);
 
 /* "no, yes or auto" */
 static void list_words(const char *const *words, char *dst, size_t cap)
@@ -109,14 +179,20 @@ void conf_reset(const struct conf *c)
 	for (size_t i = 0; i < c->n; i++)
 		if (store(c, &c->keys[i], text_of(c->keys[i].preset), expected, sizeof(expected)) < 0)
 			abort();        /* a preset that its own key refuses: the table is wrong */
+	for (size_t i = 0; i < c->n_groups; i++)
+		*count_of(c, &c->groups[i]) = 0;
 }
 
 int conf_set(const struct conf *c, const char *section, const char *name, const char *value,
 	     const char *origin, char why[CONF_WHY_MAX])
 {
 	const struct conf_key *k = find_key(c, section, name);
+	struct text item;
+	const struct conf_group *g = k ? NULL : find_group(c, section, &item);
 	char expected[200];
 
+	if (g)
+		return set_in_group(c, g, item, section, name, value, origin, why);
 	if (!k) {
 		snprintf(why, CONF_WHY_MAX, "%s: [%s] %s: %s; see cellmux.conf(5)", origin, section, name,
 			 section_known(c, section) ? "no such key" : "no such section");
@@ -130,6 +206,26 @@ int conf_set(const struct conf *c, const char *section, const char *name, const 
 	return 0;
 }
 
+static int set_in_group(const struct conf *c, const struct conf_group *g, struct text item,
+			const char *section, const char *name, const char *value, const char *origin,
+			char why[CONF_WHY_MAX])
+{
+	size_t i;
+	struct conf one;
+	int r = find_item(c, g, item, &i);
+
+	if (r == -ENOSPC)
+		snprintf(why, CONF_WHY_MAX, "%s: [%s]: expected at most %zu sections [%s.…]", origin,
+			 section, g->max, g->prefix);
+	else if (r < 0)
+		snprintf(why, CONF_WHY_MAX, "%s: [%s]: expected a name of at most %zu letters, digits, '-' "
+			 "or '_' behind the dot", origin, section, g->name_size - 1);
+	if (r < 0)
+		return -EINVAL;
+	one = item_conf(c, g, i);
+	return conf_set(&one, section, name, value, origin, why);
+}
+
 /* --- a file ------------------------------------------------------------------------------------ */
 
 struct loading {
@@ -137,10 +233,30 @@ struct loading {
 	const char *path;
 	FILE *file;
 	unsigned line;
-	unsigned *set_at;       /* per key: the line that set it, 0 not yet */
+	unsigned *set_at;       /* per key, then per key of each named section: the line, 0 not yet */
 	char *why;
 	int error;
 };
+
+/* A named section counts by its header alone, of which inih says nothing. */
+static void look_for_section(struct loading *l, const char *line)
+{
+	struct text t = text_trim(text_of(line)), name;
+	const struct conf_group *g;
+	char section[80], origin[300];
+	size_t i;
+
+	if (!text_starts(t, "[") || text_find(t, ']') == t.n)
+		return;
+	if (text_copy(text_from(t.s + 1, text_find(t, ']') - 1), section, sizeof(section)) < 0)
+		return;
+	g = find_group(l->conf, section, &name);
+	if (!g || find_item(l->conf, g, name, &i) == 0)
+		return;
+	snprintf(origin, sizeof(origin), "%s:%u", l->path, l->line);
+	/* Says why it cannot be made. */
+	l->error = conf_set(l->conf, section, "", "", origin, l->why);
+}
 
 /* inih reads through here, so that lines are counted and none is cut without a word. */
 static char *read_line(char *dst, int cap, void *stream)
@@ -158,21 +274,49 @@ static char *read_line(char *dst, int cap, void *stream)
 		l->error = -EINVAL;
 		return NULL;
 	}
-	return dst;
+	look_for_section(l, dst);
+	return l->error ? NULL : dst;
+}
+
+/* Where set_at counts this key; -1: it is no key. A named section is made by this. */
+static long slot_of(const struct conf *c, const char *section, const char *name)
+{
+	const struct conf_key *k = find_key(c, section, name);
+	struct text item;
+	const struct conf_group *g;
+	size_t base = c->n, i;
+
+	if (k)
+		return k - c->keys;
+	g = find_group(c, section, &item);
+	if (!g || find_item(c, g, item, &i) < 0)
+		return -1;
+	for (const struct conf_group *before = c->groups; before < g; before++)
+		base += before->n * before->max;
+	k = find_key(&(struct conf){ .keys = g->keys, .n = g->n }, section, name);
+	return k ? (long)(base + i * g->n) + (k - g->keys) : -1;
+}
+
+static size_t slots(const struct conf *c)
+{
+	size_t n = c->n;
+
+	for (size_t i = 0; i < c->n_groups; i++)
+		n += c->groups[i].n * c->groups[i].max;
+	return n;
 }
 
 static int on_value(void *user, const char *section, const char *name, const char *value)
 {
 	struct loading *l = user;
-	const struct conf_key *k = find_key(l->conf, section, name);
 	char origin[300];
-	size_t i;
+	long i;
 
 	if (l->error)
 		return 0;
 	snprintf(origin, sizeof(origin), "%s:%u", l->path, l->line);
-	if (k) {
-		i = (size_t)(k - l->conf->keys);
+	i = slot_of(l->conf, section, name);
+	if (i >= 0) {
 		if (l->set_at[i]) {
 			snprintf(l->why, CONF_WHY_MAX, "%s: [%s] %s: already set in line %u", origin,
 				 section, name, l->set_at[i]);
@@ -188,7 +332,7 @@ static int on_value(void *user, const char *section, const char *name, const cha
 int conf_load(const struct conf *c, const char *path, char why[CONF_WHY_MAX])
 {
 	_cleanup_(fclosep) FILE *file = fopen(path, "re");
-	_cleanup_(freep) unsigned *set_at = calloc(c->n, sizeof(*set_at));
+	_cleanup_(freep) unsigned *set_at = calloc(slots(c), sizeof(*set_at));
 	struct loading l = { .conf = c, .path = path, .file = file, .set_at = set_at, .why = why };
 	int line;
 
@@ -217,7 +361,8 @@ int conf_load(const struct conf *c, const char *path, char why[CONF_WHY_MAX])
 
 /* --- printing ------------------------------------------------------------------------------------ */
 
-static void print_value(const struct conf *c, const struct conf_key *k, FILE *out)
+/* off: "#", a line that only shows what could be set. */
+static void print_value(const struct conf *c, const struct conf_key *k, const char *off, FILE *out)
 {
 	const void *at = place(c, k);
 
@@ -226,18 +371,59 @@ static void print_value(const struct conf *c, const struct conf_key *k, FILE *ou
 		if (k->secret && strcmp(at, k->preset) != 0)
 			fprintf(out, "# %s is set and not shown\n#%s =\n", k->name, k->name);
 		else
-			fprintf(out, "%s =%s%s\n", k->name, *(const char *)at ? " " : "",
+			fprintf(out, "%s%s =%s%s\n", off, k->name, *(const char *)at ? " " : "",
 				(const char *)at);
 		break;
 	case CONF_NUMBER:
-		fprintf(out, "%s = %u\n", k->name, *(const unsigned *)at);
+		fprintf(out, "%s%s = %u\n", off, k->name, *(const unsigned *)at);
 		break;
 	case CONF_BOOL:
-		fprintf(out, "%s = %s\n", k->name, *(const bool *)at ? "yes" : "no");
+		fprintf(out, "%s%s = %s\n", off, k->name, *(const bool *)at ? "yes" : "no");
 		break;
 	case CONF_CHOICE:
-		fprintf(out, "%s = %s\n", k->name, k->words[*(const unsigned *)at]);
+		fprintf(out, "%s%s = %s\n", off, k->name, k->words[*(const unsigned *)at]);
 		break;
+	}
+}
+
+static void print_help(const char *text, FILE *out)
+{
+	struct text help = text_of(text);
+
+	fputc('\n', out);
+	while (help.n) {
+		struct text line = text_cut(&help, '\n');
+
+		fprintf(out, "# " TEXT_FMT "\n", TEXT_ARG(line));
+	}
+}
+
+static void print_keys(const struct conf *c, const char *off, FILE *out)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		print_help(c->keys[i].help, out);
+		print_value(c, &c->keys[i], off, out);
+	}
+}
+
+/* What is configured, or one section that says how. */
+static void print_group(const struct conf *c, const struct conf_group *g, FILE *out)
+{
+	size_t n = *count_of(c, g);
+	_cleanup_(freep) void *sample = calloc(1, g->size);
+	struct conf one = { .keys = g->keys, .n = g->n, .settings = sample };
+
+	print_help(g->help, out);
+	for (size_t i = 0; i < n; i++) {
+		one = item_conf(c, g, i);
+		fprintf(out, "%s[%s.%s]\n", i ? "\n" : "", g->prefix,
+			(const char *)one.settings + g->name_offset);
+		print_keys(&one, "", out);
+	}
+	if (n == 0 && sample) {
+		conf_reset(&one);
+		fprintf(out, "#[%s.%s]\n", g->prefix, g->example);
+		print_keys(&one, "#", out);
 	}
 }
 
@@ -247,17 +433,13 @@ void conf_print(const struct conf *c, FILE *out)
 
 	for (size_t i = 0; i < c->n; i++) {
 		const struct conf_key *k = &c->keys[i];
-		struct text help = text_of(k->help);
 
 		if (strcmp(section, k->section) != 0)
 			fprintf(out, "%s[%s]\n", i ? "\n" : "", k->section);
 		section = k->section;
-		fputc('\n', out);
-		while (help.n) {
-			struct text line = text_cut(&help, '\n');
-
-			fprintf(out, "# " TEXT_FMT "\n", TEXT_ARG(line));
-		}
-		print_value(c, k, out);
+		print_help(k->help, out);
+		print_value(c, k, "", out);
 	}
+	for (size_t i = 0; i < c->n_groups; i++)
+		print_group(c, &c->groups[i], out);
 }

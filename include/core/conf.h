@@ -35,10 +35,28 @@ struct conf_key {
 #define CONF_AT_TEXT(type, member) \
 	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 
+/*
+ * Sections that may come several times under names of their own, "[port.at0]", all with the same
+ * keys (whose section is NULL and whose offsets are those in one item). The settings hold an array
+ * of items and how many there are; items are made in the order of the file.
+ */
+struct conf_group {
+	const char *prefix;             /* "port" */
+	const char *example;            /* the name in the sample file */
+	const struct conf_key *keys;
+	size_t n;
+	size_t offset, size, max;       /* of the array, of an item, of how many there is room for */
+	size_t count_offset;            /* of a size_t */
+	size_t name_offset, name_size;  /* in an item */
+	const char *help;
+};
+
 struct conf {
 	const struct conf_key *keys;
 	size_t n;
 	void *settings;
+	const struct conf_group *groups;
+	size_t n_groups;
 };
 
 #define CONF_WHY_MAX 512

@@ -159,6 +159,128 @@ static void secrets_are_not_printed(void **state)
 	assert_null(strstr(text, "4711"));
 }
 
+/* --- named sections ------------------------------------------------------------------------------ */
+
+struct door {
+	char name[8];
+	unsigned width;
+	bool open;
+};
+
+static struct house {
+	unsigned height;
+	struct door doors[3];
+	size_t n_doors;
+} house;
+
+static const struct conf_key house_keys[] = {
+	{ "house", "height", CONF_NUMBER, CONF_AT(struct house, height), .preset = "3", .max = 9,
+	  .help = "Metres." },
+};
+
+static const struct conf_key door_keys[] = {
+	{ NULL, "width", CONF_NUMBER, CONF_AT(struct door, width), .preset = "90", .min = 50, .max = 200,
+	  .help = "Centimetres." },
+	{ NULL, "open", CONF_BOOL, CONF_AT(struct door, open), .preset = "no", .help = "Open." },
+};
+
+static const struct conf_group door_group = {
+	.prefix = "door", .example = "front", .keys = door_keys, .n = ARRAY_SIZE(door_keys),
+	.offset = offsetof(struct house, doors), .size = sizeof(struct door), .max = 3,
+	.count_offset = offsetof(struct house, n_doors), .name_offset = offsetof(struct door, name),
+	.name_size = sizeof(((struct door *)0)->name), .help = "Doors.",
+};
+
+static const struct conf house_conf = {
+	house_keys, ARRAY_SIZE(house_keys), &house, &door_group, 1
+};
+
+static int load_house(const char *text, char why[CONF_WHY_MAX])
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	conf_reset(&house_conf);
+	return conf_load(&house_conf, path, why);
+}
+
+static void named_sections_make_items_in_the_order_of_the_file(void **state)
+{
+	char why[CONF_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(load_house("[door.back]\n\n[house]\nheight=4\n[door.a-1]\nwidth = 80\nopen=yes\n",
+				    why), 0);
+	assert_int_equal(house.n_doors, 2);
+	assert_string_equal(house.doors[0].name, "back");
+	assert_int_equal(house.doors[0].width, 90);
+	assert_string_equal(house.doors[1].name, "a-1");
+	assert_int_equal(house.doors[1].width, 80);
+	assert_true(house.doors[1].open);
+	assert_int_equal(house.height, 4);
+	/* A section may come in pieces. */
+	assert_int_equal(load_house("[door.x]\nwidth=60\n[house]\n[door.x]\nopen=yes\n", why), 0);
+	assert_int_equal(house.n_doors, 1);
+	assert_int_equal(house.doors[0].width, 60);
+	assert_true(house.doors[0].open);
+}
+
+static void wrong_named_sections_are_told(void **state)
+{
+	static const struct {
+		const char *text, *tail;
+	} rows[] = {
+		{ "[door.x]\nwidth=10\n", ":2: [door.x] width: expected a number from 50 to 200, not '10'" },
+		{ "[door.x]\nheight=1\n", ":2: [door.x] height: no such key; see cellmux.conf(5)" },
+		{ "[door.x]\nopen=yes\n[door.x]\nopen=no\n",
+		  ":4: [door.x] open: already set in line 2" },
+		{ "[door.]\nopen=yes\n", ":1: [door.]: expected a name of at most 7 letters, digits, '-' or "
+					"'_' behind the dot" },
+		{ "[door.a/b]\n", ":1: [door.a/b]: expected a name of at most 7 letters, digits, '-' or '_' "
+				  "behind the dot" },
+		{ "[door.12345678]\n", ":1: [door.12345678]: expected a name of at most 7 letters, digits, "
+				       "'-' or '_' behind the dot" },
+		{ "[door.a]\n[door.b]\n[door.c]\n[door.d]\n",
+		  ":4: [door.d]: expected at most 3 sections [door.…]" },
+		{ "[door]\nopen=yes\n", ":2: [door] open: no such section; see cellmux.conf(5)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char why[CONF_WHY_MAX] = "";
+
+		assert_true(load_house(rows[i].text, why) < 0);
+		assert_non_null(strstr(why, rows[i].tail));
+	}
+}
+
+static void named_sections_are_printed_as_set_or_as_an_example(void **state)
+{
+	char text[4096] = "", why[CONF_WHY_MAX];
+	struct house before;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(load_house("[door.a]\nwidth=60\n[door.b]\nopen=yes\n", why), 0);
+	before = house;
+	f = fmemopen(text, sizeof(text), "w");
+	conf_print(&house_conf, f);
+	fclose(f);
+	assert_int_equal(load_house(text, why), 0);
+	assert_memory_equal(&house, &before, sizeof(house));
+	conf_reset(&house_conf);
+	memset(text, 0, sizeof(text));
+	f = fmemopen(text, sizeof(text), "w");
+	conf_print(&house_conf, f);
+	fclose(f);
+	assert_non_null(strstr(text, "#[door.front]\n"));
+	assert_non_null(strstr(text, "#width = 90\n"));
+	assert_int_equal(load_house(text, why), 0);
+	assert_int_equal(house.n_doors, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +290,9 @@ int main(void)
 		cmocka_unit_test(a_missing_file_is_told),
 		cmocka_unit_test(what_is_printed_can_be_read_back),
 		cmocka_unit_test(secrets_are_not_printed),
+		cmocka_unit_test(named_sections_make_items_in_the_order_of_the_file),
+		cmocka_unit_test(wrong_named_sections_are_told),
+		cmocka_unit_test(named_sections_are_printed_as_set_or_as_an_example),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
