@@ -98,6 +98,8 @@ static void drop_port(struct modem *m)
 	forget_everything(m);
 	m->st.port[0] = '\0';
 	m->rung = MODEM_RUNG_NONE;
+	m->mux.failures = 0;
+	m->mux.speed_refused = false;
 	hotplug_start(&m->hotplug, m->o.device);
 }
 
@@ -105,6 +107,7 @@ static void start_sync(struct modem *m)
 {
 	hotplug_stop(&m->hotplug);
 	modem_stop_recipe(m);
+	modem_mux_drop(m);
 	m->chat.no_rescue = m->speed != 0;
 	at_chat_sync(&m->chat);
 }
@@ -125,7 +128,7 @@ static void start_over(struct modem *m)
 
 static void identify(struct modem *m)
 {
-	if (m->speed)
+	if (m->speed && m->st.baud != m->o.max_baud)
 		log_warning("modem", "talks at %u baud, not at %u; configure that speed", m->st.baud,
 			    m->o.baud);
 	forget_everything(m);
@@ -269,6 +272,10 @@ static void on_lost(struct at_chat *c, int error)
 {
 	struct modem *m = container_of(c, struct modem, chat);
 
+	if (modem_mux_lost(m)) {
+		modem_event(m, MODEM_EV_BOOTED);
+		return;
+	}
 	log_info("modem", "%s hung up%s%s", m->st.device, error ? ": " : "",
 		 error ? strerror(error) : "");
 	modem_event(m, MODEM_EV_GONE);
@@ -297,6 +304,7 @@ int modem_attach(struct modem *m, char why[SERIAL_WHY_MAX])
 	if (r < 0)
 		return r;
 	m->speed = 0;
+	m->mux.raised = false;
 	m->st.baud = m->o.baud;
 	m->chat.name = "at1";
 	m->chat.lost = on_lost;
@@ -310,6 +318,7 @@ int modem_attach(struct modem *m, char why[SERIAL_WHY_MAX])
 void modem_detach(struct modem *m)
 {
 	modem_stop_recipe(m);
+	modem_mux_detach(m);
 	at_chat_close(&m->chat);
 	if (m->pipe)
 		modem_port_close(m);

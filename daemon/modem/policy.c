@@ -50,11 +50,7 @@ static bool is_letter(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/*
- * Takes the next command off a command line (V.250 5.2): an extended one ends at a semicolon
- * outside quotes, a basic one after its digits; D takes all the rest, S has a value.
- */
-static struct text next_command(struct text *rest)
+struct text policy_next(struct text *rest)
 {
 	size_t n = 0;
 	bool quoted = false;
@@ -93,7 +89,7 @@ enum policy_verdict policy_for(struct text command, const char **ret_reason)
 	if (text_case_starts(rest, "AT"))
 		rest = text_skip(rest, 2);
 	while (rest.n) {
-		struct text one = next_command(&rest);
+		struct text one = policy_next(&rest);
 
 		for (size_t i = 0; one.n && i < ARRAY_SIZE(rules); i++) {
 			if (!text_case_starts(one, rules[i].start))

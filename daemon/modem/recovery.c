@@ -24,6 +24,14 @@ static const unsigned speeds[] = { 115200, 9600, 921600, 460800, 230400, 57600, 
 
 void modem_hunt(struct modem *m)
 {
+	/* One that has restarted is back at the speed that it was found at. */
+	if (m->mux.raised) {
+		m->mux.raised = false;
+		modem_port_set_baud(m, m->o.baud);
+		m->st.baud = m->o.baud;
+		at_chat_sync(&m->chat);
+		return;
+	}
 	while (m->o.hunt && m->speed < ARRAY_SIZE(speeds)) {
 		unsigned baud = speeds[m->speed++];
 
@@ -107,15 +115,16 @@ void modem_restart(struct modem *m)
 {
 	char line[64];
 	int n = snprintf(line, sizeof(line), "\r%s\r", m->family->reset);
+	struct pipe *pipe = m->mux.on ? &m->mux.control.pipe : m->pipe;
 
 	log_info("modem", "restarting it by %s", m->family->reset);
 	modem_stop_recipe(m);
 	card_at_lost(&m->card);
 	at_chat_close(&m->chat);
 	m->st.counters.resets++;
-	at_chat_open(&m->chat, m->pipe);
+	at_chat_open(&m->chat, pipe);
 	log_wire(m->chat.name, '>', line, (size_t)n);
-	pipe_write(m->pipe, line, (size_t)n);
+	pipe_write(pipe, line, (size_t)n);
 	ev_alarm_start(&m->timer, m->family->boot_ms);
 }
 

@@ -628,7 +628,10 @@ static void on_abandon(struct proc *p)
 	struct modem *m = modem_of(p);
 
 	at_cancel(&m->chat, &m->cmd);
+	modem_mux_abandon(m);
 }
+
+static void run(struct modem *m, const struct step *steps, void (*finished)(struct proc *p));
 
 static void on_started(struct proc *p)
 {
@@ -644,7 +647,11 @@ static void on_started(struct proc *p)
 		log_info("modem", "%s %s, revision %s (%s)", m->st.maker[0] ? m->st.maker : "unknown maker",
 			 m->st.model, m->st.revision[0] ? m->st.revision : "unknown", m->st.family);
 		modem_mark(m, MODEM_CHANGED_IDENTITY);
-	} else {
+		if (modem_mux_wanted(m)) {
+			run(m, modem_mux_steps, on_started);
+			return;
+		}
+	} else if (p->steps == sim_steps) {
 		log_info("modem", "card: %s, ICCID %s", modem_sim_name(m->st.sim),
 			 log_id(text_of(m->st.iccid), iccid));
 	}

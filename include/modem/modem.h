@@ -14,6 +14,7 @@
 #include "atcmd/serial.h"
 #include "core/proc.h"
 #include "modem/hotplug.h"
+#include "modem/mux.h"
 #include "modem/status.h"
 
 struct modem_options {
@@ -25,6 +26,9 @@ struct modem_options {
 	bool radio_on;                  /* +CFUN=1 where the module starts with the radio off */
 	unsigned alive_s;               /* ask the module this often when it is quiet; 0 never */
 	unsigned gap_ms;                /* pause between commands; 0: what the family asks for */
+	unsigned cmux;                  /* enum modem_cmux */
+	unsigned ports;                 /* how many virtual ports would like a channel */
+	unsigned max_baud;              /* raise the line's speed to this; 0 leave it */
 	const char *state_dir, *run_dir;
 };
 
@@ -88,7 +92,11 @@ struct modem {
 	/* A line that is no answer to anybody. May be NULL. */
 	void (*heard)(struct modem *m, struct text line, struct text body);
 
+	/* A virtual port's own channel is there, or gone (NULL). May be NULL. */
+	void (*channel)(struct modem *m, unsigned port, struct pipe *pipe);
+
 	struct modem_status st;
+	struct modem_mux mux;
 	struct at_chat chat;
 	struct card_at card;            /* its channel is for who speaks to the card */
 	struct modem_follow follow;
@@ -131,6 +139,9 @@ struct modem {
  */
 int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX]);
 void modem_close(struct modem *m);
+/* Before modem_close(), if there is time: takes the module out of its mux in good order. */
+void modem_leave(struct modem *m);
+bool modem_is_leaving(const struct modem *m);
 
 /*
  * A stranger's command, to the end of the queue. -EAGAIN: the module is not ready for it; else as

@@ -19,4 +19,10 @@ enum policy_verdict {
  */
 enum policy_verdict policy_for(struct text command, const char **ret_reason);
 
+/*
+ * Takes the next command off a command line without its AT (V.250 5.2): an extended one ends at a
+ * semicolon outside quotes, a basic one after its digits; D takes all the rest, S has a value.
+ */
+struct text policy_next(struct text *rest);
+
 #endif
