@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "atcmd/chat.h"
+#include "atcmd/cmux.h"
 #include "core/util.h"
 #include "support/vectors.h"
 #include "support/wire.h"
@@ -356,8 +357,8 @@ static void rescue_leaves_data_mode_and_hangs_up(void **state)
 {
 	(void)state;
 	at_chat_sync(&chat);
-	fake_ev_run(1500 + 500 + 500);
-	wire_take_all(&line);
+	fake_ev_run(1500 + 500 + 500 + 1000);      /* prompt, then the end of a mux */
+	assert_non_null(strstr(wire_take_all(&line), CMUX_LEAVE));
 	fake_ev_run(1100);
 	assert_string_equal(wire_take_all(&line), "+++");
 	says("\\r\\nOK\\r\\n");
@@ -373,7 +374,7 @@ static void rescue_ends_q1(void **state)
 {
 	(void)state;
 	at_chat_sync(&chat);
-	fake_ev_run(1500 + 1000 + 2200 + 500);
+	fake_ev_run(1500 + 1000 + 1000 + 2200 + 500);
 	assert_non_null(strstr(wire_take_all(&line), "ATQ0V1E0\r"));
 	fake_ev_run(500);
 	assert_string_equal(wire_take_all(&line), "AT\r");
@@ -520,7 +521,7 @@ static void unexpected_data_mode_is_left(void **state)
 	says("\\r\\nCONNECT\\r\\n");
 	assert_int_equal(a->end, AT_CONNECT);
 	assert_false(at_chat_in_step(&chat));
-	fake_ev_run(1000 + 1500 + 1000 + 1100 + 100);
+	fake_ev_run(1000 + 1500 + 1000 + 1000 + 1100 + 100);
 	assert_non_null(strstr(wire_take_all(&line), "+++"));
 }
 
