@@ -33,7 +33,11 @@ void desk_lay(struct desk *d, const char *persona, struct card *card, uint64_t s
 		.iccid = "8988200000000000017", .imsi = "001010123456789", .mnc_digits = 2,
 	};
 	struct module_options o = {
-		.imei = "866425031234567", .boot_ms = 2000, .ms_per_apdu = 0, .reg_ms = 100, .seed = seed,
+		.imei = "866425031234567",
+		.boot_ms = 2000,
+		.ms_per_apdu = 0,
+		.reg_ms = 100,
+		.seed = seed,
 	};
 
 	memset(d, 0, sizeof(*d));

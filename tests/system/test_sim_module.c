@@ -140,7 +140,9 @@ static void a_file_or_a_used_socket_is_not_taken_over(void **state)
 	assert_int_equal(rig_run(&rig, &p, "sim-module", "--pty", rig_path(&rig, "file"), NULL), 1);
 	assert_int_equal(access(rig_path(&rig, "file"), F_OK), 0);
 	rig_start_module(&rig, NULL);
-	assert_int_equal(rig_run(&rig, &p, "sim-module", "--control", rig_path(&rig, "module.sock"), NULL), 1);
+	assert_int_equal(
+		rig_run(&rig, &p, "sim-module", "--control", rig_path(&rig, "module.sock"), NULL),
+		1);
 	assert_true(rig_tell_module(&rig, "status"));
 }
 
@@ -225,8 +227,8 @@ static void modules_run_side_by_side(void **state)
 	(void)state;
 	rig_start_module(&rig, "--baud", "0", "--boot-ms", "1", NULL);
 	other = rig_start(&rig, "sim-module", "--pty", rig_path(&rig, "other"), "--control",
-			  rig_path(&rig, "other.sock"), "--module", "telit-le910", "--baud", "0", "--boot-ms", "1",
-			  NULL);
+			  rig_path(&rig, "other.sock"), "--module", "telit-le910", "--baud", "0",
+			  "--boot-ms", "1", NULL);
 	assert_true(rig_wait_for(other, "ready", 0, 5000));
 	assert_true(comes_to("power=running", 5000));
 	a = open_port(rig_path(&rig, "modem"), B115200);
@@ -263,12 +265,15 @@ static void a_card_that_connects_is_a_card_in_the_slot(void **state)
 	(void)state;
 	snprintf(card, sizeof(card), "vpcd:%u", port);
 	snprintf(reader, sizeof(reader), "127.0.0.1:%u", port);
-	assert_int_equal(rig_run(&rig, &p, "sim-euicc", "--init", rig_path(&rig, "card"), "--profile",
-				 "iccid=8900012345678901234,imsi=001010123456789,name=A,enabled", NULL), 0);
+	assert_int_equal(
+		rig_run(&rig, &p, "sim-euicc", "--init", rig_path(&rig, "card"), "--profile",
+			"iccid=8900012345678901234,imsi=001010123456789,name=A,enabled", NULL),
+		0);
 	rig_start_module(&rig, "--baud", "0", "--boot-ms", "1", "--card", card, NULL);
 	assert_true(comes_to("card=empty", 5000));
 	p = rig_start(&rig, "sim-euicc", "--vpcd", reader, rig_path(&rig, "card"), NULL);
-	assert_true(comes_to("card=usable iccid=8900012345678901234 imsi=001010123456789 stat=1", 10000));
+	assert_true(comes_to("card=usable iccid=8900012345678901234 imsi=001010123456789 stat=1",
+			     10000));
 	assert_true(rig_tell_module(&rig, "reset"));
 	assert_true(comes_to("starts=2", 5000));
 	assert_true(comes_to("card=usable", 10000));

@@ -39,8 +39,8 @@ static void command_lines_are_taken_apart_as_in_v250(void **state)
 	} rows[] = {
 		{ "AT", "\r\nOK\r\n" },
 		{ "at", "\r\nOK\r\n" },
-		{ "At", "" },                                   /* mixed case is no prefix */
-		{ "xxAT", "\r\nOK\r\n" },                       /* what comes before is passed over */
+		{ "At", "" }, /* mixed case is no prefix */
+		{ "xxAT", "\r\nOK\r\n" }, /* what comes before is passed over */
 		{ "AT+CFUN?;+CMEE?", "\r\n+CFUN: 1\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n" },
 		{ "at+cfun?;+cmee?", "\r\n+CFUN: 1\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n" },
 		{ "ATE0V1Q0X4&C1&D2S7=60+CFUN?", "\r\n+CFUN: 1\r\n\r\nOK\r\n" },
@@ -48,14 +48,15 @@ static void command_lines_are_taken_apart_as_in_v250(void **state)
 		/* The first failure ends the line, with one final result. */
 		{ "AT+CFUN?;+NOSUCH;+CMEE?", "\r\n+CFUN: 1\r\n\r\nERROR\r\n" },
 		{ "AT+CFUN=?", "\r\n+CFUN: (0,1,4),(0,1)\r\n\r\nOK\r\n" },
-		{ "AT+CPIN=\"1;2\"", "\r\n+CME ERROR: 3\r\n" },   /* ';' in quotes is no separator */
+		{ "AT+CPIN=\"1;2\"", "\r\n+CME ERROR: 3\r\n" }, /* ';' in quotes is no separator */
 		{ "AT+CFUN=9", "\r\n+CME ERROR: 50\r\n" },
 		{ "AT%", "\r\nERROR\r\n" },
 		{ "AT+", "\r\nERROR\r\n" },
 		{ "AT;;", "\r\nERROR\r\n" },
 		{ "AT+CFUN?x", "\r\nERROR\r\n" },
 		{ "ATE7", "\r\nERROR\r\n" },
-		{ "AT%ECHO=\"a,b\",2", "\r\n%ECHO: \"a,b\",1\r\n\r\n%ECHO: \"a,b\",2\r\n\r\nOK\r\n" },
+		{ "AT%ECHO=\"a,b\",2",
+		  "\r\n%ECHO: \"a,b\",1\r\n\r\n%ECHO: \"a,b\",2\r\n\r\nOK\r\n" },
 	};
 
 	(void)state;
@@ -99,7 +100,8 @@ static void errors_are_bare_numbers_or_words(void **state)
 	desk_ask(&d, "AT+CMEE=1");
 	assert_string_equal(desk_ask(&d, "AT+CPIN=\"1234\""), "\r\n+CME ERROR: 3\r\n");
 	desk_ask(&d, "AT+CMEE=2");
-	assert_string_equal(desk_ask(&d, "AT+CPIN=\"1234\""), "\r\n+CME ERROR: operation not allowed\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CPIN=\"1234\""),
+			    "\r\n+CME ERROR: operation not allowed\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CMGR=5"), "\r\n+CMS ERROR: invalid memory index\r\n");
 	desk_close(&d);
 }
@@ -134,7 +136,8 @@ static void lines_with_crlf_only_need_both(void **state)
 /* The bytes decide: nothing that can be typed brings it down or keeps it from answering later. */
 static void whatever_is_typed_it_answers_afterwards(void **state)
 {
-	static const char alphabet[] = "AT+=?;,\"\r\n\b/EVQXSDHO0123456789#%^&*\x1a\x1b\0CGLACSIMCMGS";
+	static const char alphabet[] =
+		"AT+=?;,\"\r\n\b/EVQXSDHO0123456789#%^&*\x1a\x1b\0CGLACSIMCMGS";
 	uint64_t rng = 7;
 
 	(void)state;
@@ -229,8 +232,9 @@ static void faults_hit_the_nth_and_so_often(void **state)
 	quiet_desk("quectel-eg25");
 	fault("error:%ECHO@3*2");
 	for (unsigned i = 1; i <= 12; i++)
-		assert_string_equal(desk_ask(&d, "AT%ECHO=\"x\""), i == 3 || i == 6 ? "\r\nERROR\r\n" :
-				    "\r\n%ECHO: \"x\",1\r\n\r\nOK\r\n");
+		assert_string_equal(desk_ask(&d, "AT%ECHO=\"x\""),
+				    i == 3 || i == 6 ? "\r\nERROR\r\n"
+						     : "\r\n%ECHO: \"x\",1\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CFUN?"), "\r\n+CFUN: 1\r\n\r\nOK\r\n");
 	desk_close(&d);
 }
@@ -238,8 +242,8 @@ static void faults_hit_the_nth_and_so_often(void **state)
 static void wrong_faults_are_refused(void **state)
 {
 	static const char *const rows[] = {
-		"", "nonsense", "late(", "late(x)", "late(1", "urc%", "urc%101", "urc%0", "urc@", "urc*0",
-		"urc:", "error:+CFUN%5x", "error(1)(2)",
+		"",	 "nonsense", "late(", "late(x)", "late(1",	   "urc%",	  "urc%101",
+		"urc%0", "urc@",     "urc*0", "urc:",	 "error:+CFUN%5x", "error(1)(2)",
 	};
 	struct faults f = { 0 };
 	char why[FAULT_WHY_MAX];
@@ -261,7 +265,8 @@ static void a_urc_comes_between_the_lines_and_never_inside(void **state)
 	fault("urc:%ECHO");
 	for (unsigned i = 0; i < 50; i++) {
 		const char *got = desk_ask(&d, "AT%ECHO=\"tok\",3");
-		const char *one = strstr(got, "\r\n%ECHO: \"tok\",1\r\n"), *two = strstr(got, "\r\n%ECHO: \"tok\",2\r\n");
+		const char *one = strstr(got, "\r\n%ECHO: \"tok\",1\r\n"),
+			   *two = strstr(got, "\r\n%ECHO: \"tok\",2\r\n");
 
 		assert_non_null(one);
 		assert_non_null(two);
@@ -282,7 +287,8 @@ static void a_restart_forgets_what_the_port_had(void **state)
 	assert_string_equal(desk_wait(&d, 1000), "");
 	/* It hears nothing while it starts. */
 	assert_string_equal(desk_ask(&d, "AT"), "");
-	assert_string_equal(desk_wait(&d, 2000), "\r\nRDY\r\n\r\n+CPIN: READY\r\n\r\n+QUSIM: 1\r\n\r\n+CFUN: 1\r\n"
+	assert_string_equal(desk_wait(&d, 2000),
+			    "\r\nRDY\r\n\r\n+CPIN: READY\r\n\r\n+QUSIM: 1\r\n\r\n+CFUN: 1\r\n"
 			    "\r\n+QIND: SMS DONE\r\n\r\n+QIND: PB DONE\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CMEE?"), "AT+CMEE?\r\r\n+CMEE: 0\r\n\r\nOK\r\n");
 	desk_close(&d);
@@ -292,7 +298,8 @@ static void a_restart_forgets_what_the_port_had(void **state)
 static void run_by_seed(uint64_t seed, char *dst, size_t cap)
 {
 	static const char *const faults[] = {
-		"urc%30", "split%10", "garbage%10", "lose%10", "truncated%5", "late(700)%10", "no-answer%5",
+		"urc%30",      "split%10",     "garbage%10",  "lose%10",
+		"truncated%5", "late(700)%10", "no-answer%5",
 	};
 	size_t n = 0;
 
@@ -300,7 +307,8 @@ static void run_by_seed(uint64_t seed, char *dst, size_t cap)
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
 		fault(faults[i]);
 	for (unsigned i = 0; i < 200; i++)
-		n += (size_t)snprintf(dst + n, cap - n, "%s", desk_ask(&d, i % 3 ? "AT%ECHO=\"abc\",4" : "AT+CREG?"));
+		n += (size_t)snprintf(dst + n, cap - n, "%s",
+				      desk_ask(&d, i % 3 ? "AT%ECHO=\"abc\",4" : "AT+CREG?"));
 	desk_close(&d);
 }
 
@@ -340,7 +348,8 @@ static void what_is_typed_while_a_command_runs_follows(void **state)
 	desk_type(&d, "AT+CSQ\r", 7);
 	desk_type(&d, "AT+CFUN?\r", 9);
 	assert_string_equal(desk_wait(&d, 1900), "");
-	assert_string_equal(desk_wait(&d, 200), "\r\n+CSQ: 20,99\r\n\r\nOK\r\n\r\n+CFUN: 1\r\n\r\nOK\r\n");
+	assert_string_equal(desk_wait(&d, 200),
+			    "\r\n+CSQ: 20,99\r\n\r\nOK\r\n\r\n+CFUN: 1\r\n\r\nOK\r\n");
 	desk_close(&d);
 }
 
@@ -351,11 +360,15 @@ static void registration_follows_coverage_and_radio(void **state)
 	(void)state;
 	quiet_desk("quectel-eg25");
 	desk_ask(&d, "AT+CREG=1;+CEREG=2;+CGEREP=2");
-	assert_string_equal(desk_ask(&d, "AT+CEREG?"), "\r\n+CEREG: 2,1,\"00C3\",\"0000AB12\",7\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CEREG?"),
+			    "\r\n+CEREG: 2,1,\"00C3\",\"0000AB12\",7\r\n\r\nOK\r\n");
 	assert_int_equal(net_cover(&d.module.net, TEXT("8988"), TEXT("roaming")), 0);
-	assert_string_equal(desk_wait(&d, 200), "\r\n+CREG: 2\r\n\r\n+CEREG: 2\r\n\r\n+CGEV: NW DETACH\r\n\r\n+CREG: 5\r\n"
-			    "\r\n+CEREG: 5,\"00C3\",\"0000AB12\",7\r\n\r\n+CGEV: ME PDN ACT 1\r\n");
-	assert_string_equal(desk_ask(&d, "AT+COPS?"), "\r\n+COPS: 0,0,\"Visited Net\",7\r\n\r\nOK\r\n");
+	assert_string_equal(
+		desk_wait(&d, 200),
+		"\r\n+CREG: 2\r\n\r\n+CEREG: 2\r\n\r\n+CGEV: NW DETACH\r\n\r\n+CREG: 5\r\n"
+		"\r\n+CEREG: 5,\"00C3\",\"0000AB12\",7\r\n\r\n+CGEV: ME PDN ACT 1\r\n");
+	assert_string_equal(desk_ask(&d, "AT+COPS?"),
+			    "\r\n+COPS: 0,0,\"Visited Net\",7\r\n\r\nOK\r\n");
 	/* The last rule that fits counts. */
 	assert_int_equal(net_cover(&d.module.net, TEXT("*"), TEXT("none")), 0);
 	desk_wait(&d, 500);
@@ -365,7 +378,8 @@ static void registration_follows_coverage_and_radio(void **state)
 	assert_string_equal(desk_wait(&d, 200), "\r\n+CREG: 3,,,,0,11\r\n\r\n+CEREG: 3\r\n");
 	assert_true(net_cover(&d.module.net, TEXT("8988"), TEXT("perhaps")) < 0);
 	assert_true(net_cover(&d.module.net, TEXT("x"), TEXT("home")) < 0);
-	assert_string_equal(desk_ask(&d, "AT+CFUN=4"), "\r\n+CREG: 0\r\n\r\n+CEREG: 0\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CFUN=4"),
+			    "\r\n+CREG: 0\r\n\r\n+CEREG: 0\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CPIN?"), "\r\n+CPIN: READY\r\n\r\nOK\r\n");
 	desk_close(&d);
 }
@@ -375,7 +389,10 @@ static void registration_follows_coverage_and_radio(void **state)
 static struct card *card_with_pin(void)
 {
 	static const struct plain_sim_options o = {
-		.iccid = "8988200000000000017", .imsi = "001010123456789", .mnc_digits = 2, .pin = "4711",
+		.iccid = "8988200000000000017",
+		.imsi = "001010123456789",
+		.mnc_digits = 2,
+		.pin = "4711",
 	};
 	struct card *c = NULL;
 
@@ -390,10 +407,12 @@ static void the_pin_opens_the_card_and_its_tries_count(void **state)
 	assert_non_null(strstr(desk_take(&d), "+CPIN: SIM PIN"));
 	desk_ask(&d, "ATE0+CMEE=1");
 	assert_string_equal(desk_ask(&d, "AT+CIMI"), "\r\n+CME ERROR: 11\r\n");
-	assert_string_equal(desk_ask(&d, "AT+QCCID"), "\r\n+QCCID: 8988200000000000017F\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+QCCID"),
+			    "\r\n+QCCID: 8988200000000000017F\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CRSM=176,12258,0,0,10"),
 			    "\r\n+CRSM: 144,0,\"988802000000000010F7\"\r\n\r\nOK\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CRSM=176,28423,0,0,9"), "\r\n+CRSM: 105,130\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CRSM=176,28423,0,0,9"),
+			    "\r\n+CRSM: 105,130\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CPIN=\"0000\""), "\r\n+CME ERROR: 16\r\n");
 	assert_string_equal(desk_ask(&d, "AT+QPINC?"), "\r\n+QPINC: \"SC\",2,10\r\n\r\nOK\r\n");
 	assert_non_null(strstr(desk_ask(&d, "AT+CPIN=\"4711\""), "\r\nOK\r\n"));
@@ -419,7 +438,8 @@ static void three_wrong_pins_need_the_puk(void **state)
 	desk_wait(&d, 5000);
 	desk_ask(&d, "ATE0+CMEE=1");
 	assert_string_equal(desk_ask(&d, "AT+CPIN?"), "\r\n+CPIN: SIM PUK\r\n\r\nOK\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CPIN=\"00000000\",\"1111\""), "\r\n+CME ERROR: 16\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CPIN=\"00000000\",\"1111\""),
+			    "\r\n+CME ERROR: 16\r\n");
 	assert_non_null(strstr(desk_ask(&d, "AT+CPIN=\"12345678\",\"1111\""), "\r\nOK\r\n"));
 	assert_string_equal(desk_ask(&d, "AT+CPIN?"), "\r\n+CPIN: READY\r\n\r\nOK\r\n");
 	desk_close(&d);
@@ -431,7 +451,8 @@ static void a_card_that_is_taken_out_is_gone(void **state)
 	quiet_desk("quectel-eg25");
 	desk_ask(&d, "AT+QSIMSTAT=1;+CREG=1");
 	slot_insert(&d.module.slot, false);
-	assert_string_equal(desk_wait(&d, 100), "\r\n+CREG: 0\r\n\r\n+CPIN: NOT READY\r\n\r\n+QSIMSTAT: 1,0\r\n"
+	assert_string_equal(desk_wait(&d, 100),
+			    "\r\n+CREG: 0\r\n\r\n+CPIN: NOT READY\r\n\r\n+QSIMSTAT: 1,0\r\n"
 			    "\r\n+CPIN: NOT INSERTED\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CPIN?"), "\r\n+CME ERROR: 10\r\n");
 	slot_insert(&d.module.slot, true);
@@ -447,18 +468,22 @@ static void messages_come_are_listed_and_deleted(void **state)
 	(void)state;
 	quiet_desk("quectel-eg25");
 	desk_ask(&d, "AT+CNMI=2,1;+CMGF=1");
-	assert_int_equal(sms_receive(&d.module.sms, TEXT("+4917012345"), TEXT("hello, \"world\"")), 0);
+	assert_int_equal(sms_receive(&d.module.sms, TEXT("+4917012345"), TEXT("hello, \"world\"")),
+			 0);
 	assert_string_equal(desk_take(&d), "\r\n+CMTI: \"ME\",0\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CPMS?"), "\r\n+CPMS: \"ME\",1,20,\"ME\",1,20,\"ME\",1,20\r\n\r\nOK\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CMGR=0"),
-			    "\r\n+CMGR: \"REC UNREAD\",\"+4917012345\",,\"26/01/02,03:04:05+04\"\r\n"
-			    "hello, \"world\"\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CPMS?"),
+			    "\r\n+CPMS: \"ME\",1,20,\"ME\",1,20,\"ME\",1,20\r\n\r\nOK\r\n");
+	assert_string_equal(
+		desk_ask(&d, "AT+CMGR=0"),
+		"\r\n+CMGR: \"REC UNREAD\",\"+4917012345\",,\"26/01/02,03:04:05+04\"\r\n"
+		"hello, \"world\"\r\n\r\nOK\r\n");
 	/* It has been read now. 23.038: "hellohello" is E8329BFD4697D9EC37. */
 	assert_int_equal(sms_receive(&d.module.sms, TEXT("+4917012345"), TEXT("hellohello")), 0);
 	desk_ask(&d, "AT+CMGF=0");
-	assert_string_equal(desk_ask(&d, "AT+CMGL=0"),
-			    "\r\n+CMGL: 1,0,,27\r\n07911326040000F0040A91947110325400006210203040504"
-			    "00AE8329BFD4697D9EC37\r\n\r\nOK\r\n");
+	assert_string_equal(
+		desk_ask(&d, "AT+CMGL=0"),
+		"\r\n+CMGL: 1,0,,27\r\n07911326040000F0040A91947110325400006210203040504"
+		"00AE8329BFD4697D9EC37\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CMGD=0,4"), "\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CMGL=4"), "\r\nOK\r\n");
 	for (int i = 0; i < SMS_MAX; i++)
@@ -490,8 +515,10 @@ static void the_clock_runs_and_can_be_set(void **state)
 	quiet_desk("quectel-eg25");
 	assert_string_equal(desk_ask(&d, "AT+CCLK=\"26/11/25,23:59:58+04\""), "\r\nOK\r\n");
 	fake_ev_run(3000);
-	assert_string_equal(desk_ask(&d, "AT+CCLK?"), "\r\n+CCLK: \"26/11/26,00:00:01+00\"\r\n\r\nOK\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CCLK=\"26/13/25,23:59:58+04\""), "\r\n+CME ERROR: 50\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CCLK?"),
+			    "\r\n+CCLK: \"26/11/26,00:00:01+00\"\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CCLK=\"26/13/25,23:59:58+04\""),
+			    "\r\n+CME ERROR: 50\r\n");
 	desk_close(&d);
 }
 

@@ -254,8 +254,10 @@ static void prepare_card(struct text command, struct text rest)
 					     &script.wanted_n) < 0)
 		return;
 	while (!answer.n && next_line(&rest, &line) && !text_starts(line, ">"))
-		if (text_starts(line, "<") && (text_has(line, "+CGLA:") || text_has(line, "+CSIM:")))
-			answer = text_has(line, "<=") ? text_from(line.s, text_find(line, '\n')) : line;
+		if (text_starts(line, "<") &&
+		    (text_has(line, "+CGLA:") || text_has(line, "+CSIM:")))
+			answer = text_has(line, "<=") ? text_from(line.s, text_find(line, '\n'))
+						      : line;
 	if (text_all_hex(quoted(answer)))
 		text_copy(quoted(answer), script.next, sizeof(script.next));
 }
@@ -270,7 +272,8 @@ static void type_line(struct text line, struct text rest)
 		n = vectors_unescape(text_from(line.s, line.n - 3), octets);
 	} else {
 		n = vectors_unescape(line, octets);
-		if (!text_eq(text_skip(line, line.n - 2), "\\z") && !text_eq(text_skip(line, line.n - 2), "\\e"))
+		if (!text_eq(text_skip(line, line.n - 2), "\\z") &&
+		    !text_eq(text_skip(line, line.n - 2), "\\e"))
 			octets[n++] = '\r';
 	}
 	desk_type(&d, octets, n);
@@ -289,7 +292,8 @@ static void expect(const struct scene *s, struct text line, const char *want, si
 		fake_ev_until(something_came, NULL, 20000);
 	fake_ev_settle();
 	if (d.said_n < n || memcmp(d.said, want, n) != 0) {
-		print_error("%s block %u, " TEXT_FMT ": got %s\n", s->file, s->block, TEXT_ARG(line), d.said);
+		print_error("%s block %u, " TEXT_FMT ": got %s\n", s->file, s->block,
+			    TEXT_ARG(line), d.said);
 		assert_true(0);
 	}
 	memmove(d.said, d.said + n, d.said_n - n + 1);
@@ -308,7 +312,8 @@ static void do_event(const struct scene *s, struct text line, struct text rest)
 		n = vectors_unescape(text_skip(line, 3), want);
 		expect(s, line, want, n);
 	} else if (text_starts(line, "< ")) {
-		n = (size_t)snprintf(want, sizeof(want), "\r\n" TEXT_FMT "\r\n", TEXT_ARG(text_skip(line, 2)));
+		n = (size_t)snprintf(want, sizeof(want), "\r\n" TEXT_FMT "\r\n",
+				     TEXT_ARG(text_skip(line, 2)));
 		expect(s, line, want, n);
 	} else if (text_starts(line, "~ ")) {
 		if (s->off && d.module.power == MODULE_OFF)
@@ -375,10 +380,12 @@ static void play(const struct scene *s)
 static const struct scene scenes[] = {
 	/* recordings of real modules */
 	{ "real/module-a7908e-nospace-61.chat", 0, 0, 0, "simcom-a7908", .session = true, HOME },
-	{ "real/module-bg0309-cgla-inline.chat", 0, 0, 0, "auto-get-response", .session = true, HOME },
+	{ "real/module-bg0309-cgla-inline.chat", 0, 0, 0, "auto-get-response", .session = true,
+	  HOME },
 	{ "real/module-csim-lenovo-fci-inline.chat", 0, 0, 0, "quectel-rm500", HOME },
 	{ "real/module-ec200a-thales-csim.chat", 0, 0, 0, "quectel-ec200a", HOME },
-	{ "real/module-eg916q-crsm-cme3.chat", 0, 0, 0, "quectel-eg916q", .iccid = "98001032547698103285", HOME },
+	{ "real/module-eg916q-crsm-cme3.chat", 0, 0, 0, "quectel-eg916q",
+	  .iccid = "98001032547698103285", HOME },
 	{ "real/module-eg95-csim-select-cme0.chat", 0, 0, 0, "csim-select-cme0", HOME },
 	{ "real/module-em9191-ccho-parameters-error.chat", 0, 0, 0, "sierra-em9191", HOME },
 	{ "real/module-fm350-ccho-bare.chat", 0, 1, 0, "fibocom-fm350-ok", .session = true, HOME },
@@ -386,7 +393,8 @@ static const struct scene scenes[] = {
 	{ "real/module-nl668-isdr-6999.chat", 0, 0, 0, "fibocom-nl668", HOME },
 	{ "real/module-no-isdr-answers.chat", 0, 0, 2, "quectel-eg25", .no_isdr = true, HOME },
 	{ "real/module-no-isdr-answers.chat", 0, 2, 0, "quectel-eg916q", .no_isdr = true, HOME },
-	{ "real/module-quectel-cgla-error-lastblock.chat", 0, 0, 0, "quectel-ec20-ec25", .session = true, HOME },
+	{ "real/module-quectel-cgla-error-lastblock.chat", 0, 0, 0, "quectel-ec20-ec25",
+	  .session = true, HOME },
 	/* transcripts */
 	{ "at/transcripts/apdu_ccho_cgla.txt", 0, 0, 0, "auto-get-response", HOME },
 	{ "at/transcripts/apdu_ccho_cgla.txt", 1, 0, 3, "simcom-a7908", .session = true, HOME },
@@ -398,7 +406,8 @@ static const struct scene scenes[] = {
 	{ "at/transcripts/apdu_ccho_cgla.txt", 7, 0, 0, "quectel-eg25", HOME },
 	{ "at/transcripts/apdu_csim.txt", 0, 0, 0, "quectel-ec200a", HOME },
 	{ "at/transcripts/apdu_csim.txt", 1, 0, 0, "csim-select-cme0", HOME },
-	{ "at/transcripts/apdu_csim.txt", 2, 0, 0, "quectel-eg25", HOME, .before = { "AT+CMEE=0" } },
+	{ "at/transcripts/apdu_csim.txt", 2, 0, 0, "quectel-eg25", HOME,
+	  .before = { "AT+CMEE=0" } },
 	{ "at/transcripts/boot.txt", 0, 0, 0, "quectel-eg25", HOME },
 	{ "at/transcripts/boot.txt", 1, 0, 0, "quectel-bg95", .off = true, HOME },
 	{ "at/transcripts/boot.txt", 2, 0, 0, "quectel-rm500", .before = { "AT+CFUN=0" }, HOME },
@@ -443,12 +452,14 @@ static void every_apdu_reaches_the_card_as_it_was_given(void **state)
 		script.wanted_n = apdu.n;
 		text_copy(TEXT("9000"), script.next, sizeof(script.next));
 		script.seen_n = 0;
-		assert_string_equal(desk_ask(&d, hexjson_text(c, "csim")), "\r\n+CSIM: 4,\"9000\"\r\n\r\nOK\r\n");
+		assert_string_equal(desk_ask(&d, hexjson_text(c, "csim")),
+				    "\r\n+CSIM: 4,\"9000\"\r\n\r\nOK\r\n");
 		assert_int_equal(script.seen_n, apdu.n);
 		assert_memory_equal(script.seen, apdu.p, apdu.n);
 		/* Through a session the channel is its own, whatever the host has set. */
 		script.seen_n = 0;
-		assert_string_equal(desk_ask(&d, hexjson_text(c, "cgla")), "\r\n+CGLA: 4,\"9000\"\r\n\r\nOK\r\n");
+		assert_string_equal(desk_ask(&d, hexjson_text(c, "cgla")),
+				    "\r\n+CGLA: 4,\"9000\"\r\n\r\nOK\r\n");
 		assert_int_equal(script.seen_n, apdu.n);
 		assert_memory_equal(script.seen + 1, apdu.p + 1, apdu.n - 1);
 		assert_int_equal(script.seen[0] & 0x43, 1);
@@ -462,10 +473,18 @@ static void every_apdu_reaches_the_card_as_it_was_given(void **state)
 static void lengths_and_quotes_are_checked(void **state)
 {
 	static const char *const wrong[] = {
-		"AT+CGLA=1,14,\"80E2910003BF2E00\"", "AT+CGLA=1,16,\"80E2910003BF2E0\"",
-		"AT+CGLA=1,16,80E2910003BF2E00", "AT+CGLA=1,16,\"80E2910003BF2E0G\"", "AT+CGLA=1,16",
-		"AT+CGLA=1", "AT+CGLA=", "AT+CGLA=1,6,\"80E291\"", "AT+CGLA=1,16,\"80E2910003BF2E00\",1",
-		"AT+CSIM=15,\"80E2910003BF2E00\"", "AT+CSIM=", "AT+CSIM=16",
+		"AT+CGLA=1,14,\"80E2910003BF2E00\"",
+		"AT+CGLA=1,16,\"80E2910003BF2E0\"",
+		"AT+CGLA=1,16,80E2910003BF2E00",
+		"AT+CGLA=1,16,\"80E2910003BF2E0G\"",
+		"AT+CGLA=1,16",
+		"AT+CGLA=1",
+		"AT+CGLA=",
+		"AT+CGLA=1,6,\"80E291\"",
+		"AT+CGLA=1,16,\"80E2910003BF2E00\",1",
+		"AT+CSIM=15,\"80E2910003BF2E00\"",
+		"AT+CSIM=",
+		"AT+CSIM=16",
 	};
 
 	(void)state;
@@ -495,7 +514,8 @@ static void handles_are_opaque_and_new_each_time(void **state)
 	assert_string_equal(desk_ask(&d, "AT+CGLA=?"), "\r\nERROR\r\n");
 	snprintf(first, sizeof(first), "%.16s", desk_ask(&d, CCHO_ISDR) + strlen("\r\n+CCHO: "));
 	assert_int_equal(strspn(first, "0123456789abcdef"), 16);
-	assert_string_equal(desk_ask(&d, "AT+CGLA=1,16,\"80E2910003BF2E00\""), "\r\n+CME ERROR: 3\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CGLA=1,16,\"80E2910003BF2E00\""),
+			    "\r\n+CME ERROR: 3\r\n");
 	snprintf(line, sizeof(line), "AT+CGLA=%s,16,\"81E2910003BF2E00\"", first);
 	assert_string_equal(desk_ask(&d, line), "\r\nERROR\r\n");
 	snprintf(line, sizeof(line), "AT+CGLA=%s,16,\"80E2910003BF2E00\"", first);
@@ -513,7 +533,8 @@ static void a_module_gives_up_on_a_slow_card_and_the_session_stays(void **state)
 	desk_open(&d, "quectel-ec20-ec25", script_card(), 1);
 	desk_ask(&d, "ATE0+CMEE=1");
 	desk_ask(&d, CCHO_ISDR);
-	hex_decode(TEXT("80E2910003BF2E00"), script.wanted, sizeof(script.wanted), &script.wanted_n);
+	hex_decode(TEXT("80E2910003BF2E00"), script.wanted, sizeof(script.wanted),
+		   &script.wanted_n);
 	script.answer_ms = 301;
 	assert_string_equal(desk_ask(&d, "AT+CGLA=1,16,\"80E2910003BF2E00\""), "\r\nERROR\r\n");
 	/* The card works on; what follows waits for it. */
@@ -572,7 +593,8 @@ static void the_fields_rows_are_all_there(void **state)
 	(void)state;
 	assert_int_equal(json_object_array_length(rows), 20);
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i), *set = hexjson_at(row, "set");
+		struct json_object *row = json_object_array_get_idx(rows, i),
+				   *set = hexjson_at(row, "set");
 		const struct persona *p = persona_find(hexjson_text(row, "name"));
 		const char *ccho = in_row(set, "ccho"), *csim = in_row(set, "csim");
 
@@ -584,31 +606,41 @@ static void the_fields_rows_are_all_there(void **state)
 			assert_string_equal(p->ccho_always, ccho);
 		else
 			assert_null(p->ccho_always);
-		assert_int_equal(!strcmp(in_row(set, "cgla"), "prefixed-noblank"), p->cgla_no_blank);
+		assert_int_equal(!strcmp(in_row(set, "cgla"), "prefixed-noblank"),
+				 p->cgla_no_blank);
 		assert_int_equal(!strcmp(in_row(set, "cgla"), "ERROR"), p->cgla_always != NULL);
 		assert_int_equal(!strcmp(in_row(set, "cglaCla"), "zeroOnly"), p->cla_zero_only);
 		assert_int_equal(!strcmp(csim, "openCloseOnly"), p->csim == CSIM_OPEN_CLOSE);
 		assert_int_equal(!strcmp(csim, "selectCme0"), p->csim == CSIM_SELECT_CME0);
 		assert_int_equal(!strcmp(csim, "basicOnly"), p->csim == CSIM_BASIC_ONLY);
-		assert_int_equal(!strcmp(in_row(set, "statusWords"), "autoFetch"), p->sw == SW_FETCH_61);
-		assert_int_equal(!strcmp(in_row(set, "statusWords"), "pass91"), p->sw == SW_PASS_91);
-		assert_int_equal(!strcmp(in_row(set, "testForm"), "silent"), p->test == TEST_SILENT);
+		assert_int_equal(!strcmp(in_row(set, "statusWords"), "autoFetch"),
+				 p->sw == SW_FETCH_61);
+		assert_int_equal(!strcmp(in_row(set, "statusWords"), "pass91"),
+				 p->sw == SW_PASS_91);
+		assert_int_equal(!strcmp(in_row(set, "testForm"), "silent"),
+				 p->test == TEST_SILENT);
 		assert_int_equal(!strcmp(in_row(set, "testForm"), "ERROR"), p->test == TEST_ERROR);
 		assert_int_equal(!strcmp(in_row(set, "cchc"), "line+ok"), p->cchc_line);
-		assert_int_equal(strtoul(in_row(set, "cglaCardTimeoutMs"), NULL, 10), p->card_timeout_ms);
+		assert_int_equal(strtoul(in_row(set, "cglaCardTimeoutMs"), NULL, 10),
+				 p->card_timeout_ms);
 		assert_int_equal(strtoul(in_row(set, "dropsCharEvery"), NULL, 10), p->drop_every);
 		assert_int_equal(!strcmp(in_row(set, "needsSimdet"), "true"), p->needs_simdet);
 		assert_int_equal(!strcmp(in_row(set, "needsLpaOff"), "true"), p->lpa_off);
 		assert_int_equal(!strcmp(in_row(set, "silentPort"), "true"), p->silent);
-		assert_int_equal(!strcmp(in_row(set, "keepsCarrierConfig"), "true"), p->keeps_carrier);
-		assert_int_equal(!strcmp(in_row(set, "noProfileBlocksCcho"), "true"), p->no_profile_no_ccho);
-		assert_int_equal(!strcmp(in_row(set, "dataModeStickyAfterHangup"), "true"), p->data_sticks);
+		assert_int_equal(!strcmp(in_row(set, "keepsCarrierConfig"), "true"),
+				 p->keeps_carrier);
+		assert_int_equal(!strcmp(in_row(set, "noProfileBlocksCcho"), "true"),
+				 p->no_profile_no_ccho);
+		assert_int_equal(!strcmp(in_row(set, "dataModeStickyAfterHangup"), "true"),
+				 p->data_sticks);
 		assert_int_equal(!strcmp(in_row(set, "usbReenumOnRefresh"), "true"), p->port_lost);
-		assert_string_equal(in_row(set, "needsSlotCommand"), p->slot_command ? p->slot_command : "");
+		assert_string_equal(in_row(set, "needsSlotCommand"),
+				    p->slot_command ? p->slot_command : "");
 		assert_string_equal(in_row(set, "isdrSelectSw"), p->isdr_sw ? p->isdr_sw : "");
 		assert_int_equal(!strcmp(in_row(set, "afterRefresh"), "removeInsert"),
 				 p->refresh == REFRESH_REMOVE_INSERT);
-		assert_int_equal(!strcmp(in_row(set, "afterRefresh"), "restartNeeded"), p->refresh == REFRESH_RESTART);
+		assert_int_equal(!strcmp(in_row(set, "afterRefresh"), "restartNeeded"),
+				 p->refresh == REFRESH_RESTART);
 	}
 	json_object_put(o);
 }
@@ -679,7 +711,8 @@ static const char *enable_b(bool refresh)
 	char line[128];
 	const char *got;
 
-	snprintf(line, sizeof(line), "AT+CGLA=1,50,\"80E2910014BF3111A00C5A0A980010325476981032248101%s\"",
+	snprintf(line, sizeof(line),
+		 "AT+CGLA=1,50,\"80E2910014BF3111A00C5A0A980010325476981032248101%s\"",
 		 refresh ? "FF" : "00");
 	got = desk_ask(&d, line);
 	return strstr(got, "\"61") ? desk_ask(&d, "AT+CGLA=1,10,\"80C0000006\"") : got;
@@ -701,10 +734,13 @@ static void a_switch_with_refresh_resets_the_card_and_ends_sessions(void **state
 	/* vectors/at/transcripts/profile_switch.txt */
 	assert_string_equal(desk_wait(&d, 1000), "\r\n+CPIN: NOT READY\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CPIN?"), "\r\n+CME ERROR: 14\r\n");
-	assert_string_equal(desk_wait(&d, 3000), "\r\n+CPIN: READY\r\n\r\n+QUSIM: 1\r\n\r\n+QIND: SMS DONE\r\n"
+	assert_string_equal(desk_wait(&d, 3000),
+			    "\r\n+CPIN: READY\r\n\r\n+QUSIM: 1\r\n\r\n+QIND: SMS DONE\r\n"
 			    "\r\n+QIND: PB DONE\r\n");
-	assert_string_equal(desk_ask(&d, "AT+CGLA=1,16,\"80E2910003BF2D00\""), "\r\n+CME ERROR: 3\r\n");
-	assert_string_equal(desk_ask(&d, "AT+QCCID"), "\r\n+QCCID: 89000123456789012342\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CGLA=1,16,\"80E2910003BF2D00\""),
+			    "\r\n+CME ERROR: 3\r\n");
+	assert_string_equal(desk_ask(&d, "AT+QCCID"),
+			    "\r\n+QCCID: 89000123456789012342\r\n\r\nOK\r\n");
 	assert_string_equal(desk_ask(&d, "AT+CIMI"), "\r\n001020000000001\r\n\r\nOK\r\n");
 	assert_int_equal(d.hung_up, 1);
 	close_with_euicc();
@@ -731,7 +767,8 @@ static void a_switch_without_refresh_is_noticed_by_looking_or_after_cfun(void **
 	assert_string_equal(desk_ask(&d, "AT+CICCID"), "\r\n+CME ERROR: 13\r\n");
 	desk_ask(&d, "AT+CFUN=1");
 	desk_wait(&d, 1000);
-	assert_string_equal(desk_ask(&d, "AT+CICCID"), "\r\n+ICCID: 89000123456789012342\r\n\r\nOK\r\n");
+	assert_string_equal(desk_ask(&d, "AT+CICCID"),
+			    "\r\n+ICCID: 89000123456789012342\r\n\r\nOK\r\n");
 	close_with_euicc();
 }
 

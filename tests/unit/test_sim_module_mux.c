@@ -30,7 +30,9 @@ static void start(const char *persona)
 	static const struct plain_sim_options plain = {
 		.iccid = "8988200000000000017", .imsi = "001010123456789", .mnc_digits = 2,
 	};
-	struct module_options o = { .imei = "866425031234567", .boot_ms = 1000, .reg_ms = 10, .seed = 1 };
+	struct module_options o = {
+		.imei = "866425031234567", .boot_ms = 1000, .reg_ms = 10, .seed = 1
+	};
 	struct card *card = NULL;
 
 	memset(&module, 0, sizeof(module));

@@ -20,7 +20,8 @@
 #define INS_GET_RESPONSE 0xC0
 
 static const uint8_t isdr_aid[AID_MAX] = {
-	0xA0, 0x00, 0x00, 0x05, 0x59, 0x10, 0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0x89, 0x00, 0x00, 0x01, 0x00,
+	0xA0, 0x00, 0x00, 0x05, 0x59, 0x10, 0x10, 0xFF,
+	0xFF, 0xFF, 0xFF, 0x89, 0x00, 0x00, 0x01, 0x00,
 };
 
 /* --- channels in CLA, ETSI TS 102 221 10.1.1 ------------------------------------------------------ */
@@ -117,9 +118,11 @@ static struct session *free_session(struct slot *s)
 static void name_session(struct module *m, struct session *x)
 {
 	if (m->persona->ccho == CCHO_HANDLE)
-		snprintf(x->handle, sizeof(x->handle), "%016x", rng_below(&m->slot.handle_rng, 0x7fffffff));
+		snprintf(x->handle, sizeof(x->handle), "%016x",
+			 rng_below(&m->slot.handle_rng, 0x7fffffff));
 	else
-		snprintf(x->handle, sizeof(x->handle), "%u", x->channel + m->persona->session_offset);
+		snprintf(x->handle, sizeof(x->handle), "%u",
+			 x->channel + m->persona->session_offset);
 }
 
 static void no_application(struct port *p)
@@ -146,7 +149,8 @@ static void judge_open(struct port *p, const uint8_t *data, size_t n, unsigned s
 		return;
 	}
 	if (!x || (sw != 0x9000 && sw >> 8 != 0x61 && sw >> 8 != 0x62)) {
-		card_ask(p, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x80, (uint8_t)p->task.a, 0x00 }, 5, judge_undo);
+		card_ask(p, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x80, (uint8_t)p->task.a, 0x00 },
+			 5, judge_undo);
 		return;
 	}
 	x->open = true;
@@ -181,18 +185,21 @@ static int do_ccho(struct call *c)
 	int no;
 
 	if (c->form == FORM_TEST)
-		return test_form(c, !persona->ccho_always || persona->ccho_always[0] == '+', "<dfname>");
+		return test_form(c, !persona->ccho_always || persona->ccho_always[0] == '+',
+				 "<dfname>");
 	if (persona->ccho_always)
 		return refuse(c->port, persona->ccho_always);
 	if (hex_decode(arg_string(&c->args), t.data, AID_MAX, &t.data_n) < 0 || t.data_n == 0)
 		return END_CME(CME_PARAMETERS);
 	no = no_card(c->m);
-	if (no == END_OK && t.data_n == sizeof(isdr_aid) && !memcmp(t.data, isdr_aid, sizeof(isdr_aid)))
+	if (no == END_OK && t.data_n == sizeof(isdr_aid) &&
+	    !memcmp(t.data, isdr_aid, sizeof(isdr_aid)))
 		no = no_isdr(c);
 	if (no)
 		return no;
 	c->port->task = t;
-	card_ask(c->port, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x00, 0x00, 0x01 }, 5, judge_channel);
+	card_ask(c->port, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x00, 0x00, 0x01 }, 5,
+		 judge_channel);
 	return END_LATER;
 }
 
@@ -221,8 +228,8 @@ static int do_cchc(struct call *c)
 		return END_ERROR;
 	x->open = false;
 	c->port->task = (struct card_task){ 0 };
-	card_ask(c->port, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x80, (uint8_t)x->channel, 0x00 }, 5,
-		 judge_close);
+	card_ask(c->port, (uint8_t[]){ 0x00, INS_MANAGE_CHANNEL, 0x80, (uint8_t)x->channel, 0x00 },
+		 5, judge_close);
 	return END_LATER;
 }
 
@@ -251,8 +258,10 @@ static void judge_apdu(struct port *p, const uint8_t *data, size_t n, unsigned s
 	}
 	if (sw >> 8 == 0x61 && persona->sw == SW_FETCH_61) {
 		/* One block; what is left after it is announced to the host again. */
-		card_ask(p, (uint8_t[]){ with_channel(0x00, p->task.a), INS_GET_RESPONSE, 0x00, 0x00,
-					 (uint8_t)sw }, 5, judge_fetched);
+		card_ask(p,
+			 (uint8_t[]){ with_channel(0x00, p->task.a), INS_GET_RESPONSE, 0x00, 0x00,
+				      (uint8_t)sw },
+			 5, judge_fetched);
 		return;
 	}
 	judge_fetched(p, data, n, sw);
@@ -302,7 +311,8 @@ static int do_cgla(struct call *c)
 	int no;
 
 	if (c->form == FORM_TEST)
-		return test_form(c, !persona->cgla_always, "<sessionid>,<lengh>,<cmd>");     /* as recorded */
+		return test_form(c, !persona->cgla_always,
+				 "<sessionid>,<lengh>,<cmd>"); /* as recorded */
 	if (persona->cgla_always)
 		return refuse(c->port, persona->cgla_always);
 	x = find_session(&c->m->slot, arg_string(&c->args));

@@ -86,7 +86,8 @@ static int do_cpin(struct call *c)
 	code = arg_string(&c->args);
 	fresh = arg_string(&c->args);
 	if (c->m->slot.state != SLOT_PIN && c->m->slot.state != SLOT_PUK)
-		return c->m->slot.state == SLOT_READY ? END_CME(CME_NOT_ALLOWED) : card_refusal(c->m);
+		return c->m->slot.state == SLOT_READY ? END_CME(CME_NOT_ALLOWED)
+						      : card_refusal(c->m);
 	if (!put_code(apdu + 5, code))
 		return END_CME(CME_WRONG_PASSWORD);
 	if (c->m->slot.state == SLOT_PUK) {
@@ -225,7 +226,8 @@ static int do_iccid(struct call *c)
 	};
 
 	if (!c->m->slot.iccid[0])
-		return c->m->slot.state == SLOT_READY ? END_CME(CME_SIM_FAILURE) : card_refusal(c->m);
+		return c->m->slot.state == SLOT_READY ? END_CME(CME_SIM_FAILURE)
+						      : card_refusal(c->m);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(rows[i].command, c->command->name) != 0 ||
 		    (rows[i].makers && !(rows[i].makers & c->m->persona->maker)))
@@ -239,8 +241,12 @@ static int do_iccid(struct call *c)
 /* --- files ---------------------------------------------------------------------------------------- */
 
 enum crsm {
-	CRSM_READ_BINARY = 176, CRSM_READ_RECORD = 178, CRSM_GET_RESPONSE = 192, CRSM_UPDATE_BINARY = 214,
-	CRSM_UPDATE_RECORD = 220, CRSM_STATUS = 242,
+	CRSM_READ_BINARY = 176,
+	CRSM_READ_RECORD = 178,
+	CRSM_GET_RESPONSE = 192,
+	CRSM_UPDATE_BINARY = 214,
+	CRSM_UPDATE_RECORD = 220,
+	CRSM_STATUS = 242,
 };
 
 static void end_crsm(struct port *p, const uint8_t *data, size_t n, unsigned sw)
@@ -275,7 +281,8 @@ static void judge_file(struct port *p, const uint8_t *data, size_t n, unsigned s
 static void judge_select(struct port *p, const uint8_t *data, size_t n, unsigned sw)
 {
 	struct card_task *t = &p->task;
-	uint8_t apdu[CARD_APDU_MAX] = { 0x00, (uint8_t)t->number, (uint8_t)t->a, (uint8_t)t->b, (uint8_t)t->c };
+	uint8_t apdu[CARD_APDU_MAX] = { 0x00, (uint8_t)t->number, (uint8_t)t->a, (uint8_t)t->b,
+					(uint8_t)t->c };
 	size_t len = 5;
 
 	if (sw >> 8 == 0x61 && t->number == CRSM_GET_RESPONSE) {
@@ -321,9 +328,10 @@ static int do_crsm(struct call *c)
 	size_t n;
 	int no = card_refusal(c->m);
 
-	if (arg_number(&c->args, 0, 255, 0, &t.number) < 0 || arg_number(&c->args, 0, 65535, 0, &file) < 0 ||
-	    arg_number(&c->args, 0, 255, 0, &t.a) < 0 || arg_number(&c->args, 0, 255, 0, &t.b) < 0 ||
-	    arg_number(&c->args, 0, 255, 0, &t.c) < 0)
+	if (arg_number(&c->args, 0, 255, 0, &t.number) < 0 ||
+	    arg_number(&c->args, 0, 65535, 0, &file) < 0 ||
+	    arg_number(&c->args, 0, 255, 0, &t.a) < 0 ||
+	    arg_number(&c->args, 0, 255, 0, &t.b) < 0 || arg_number(&c->args, 0, 255, 0, &t.c) < 0)
 		return END_CME(CME_PARAMETERS);
 	if (hex_decode(arg_string(&c->args), t.data, sizeof(t.data) - 3, &t.data_n) < 0)
 		return END_CME(CME_PARAMETERS);
@@ -368,12 +376,16 @@ const struct command card_commands[] = {
 	{ "+UPINCNT", FORM_ACTION, MAKER_UBLOX, do_tries },
 	{ "+CPINC", FORM_ACTION | FORM_READ, MAKER_SIERRA, do_tries },
 	{ "^SPIC", FORM_ACTION, MAKER_CINTERION, do_tries },
-	{ "+CPINR", FORM_ACTION | FORM_SET, MAKER_NORDIC | MAKER_FIBOCOM | MAKER_CMIOT | MAKER_SEQUANS, do_tries },
+	{ "+CPINR", FORM_ACTION | FORM_SET,
+	  MAKER_NORDIC | MAKER_FIBOCOM | MAKER_CMIOT | MAKER_SEQUANS, do_tries },
 	{ "+CIMI", FORM_ACTION, 0, do_imsi },
 	{ "+QCCID", FORM_ACTION, MAKER_QUECTEL, do_iccid },
-	{ "+CCID", FORM_ACTION | FORM_READ, (unsigned)~(MAKER_NORDIC | MAKER_SEQUANS | MAKER_HUAWEI), do_iccid },
-	{ "+ICCID", FORM_ACTION | FORM_READ, MAKER_QUECTEL | MAKER_TELIT | MAKER_SIERRA | MAKER_FIBOCOM |
-	  MAKER_CMIOT | MAKER_HUAWEI | MAKER_FOXCONN, do_iccid },
+	{ "+CCID", FORM_ACTION | FORM_READ,
+	  (unsigned)~(MAKER_NORDIC | MAKER_SEQUANS | MAKER_HUAWEI), do_iccid },
+	{ "+ICCID", FORM_ACTION | FORM_READ,
+	  MAKER_QUECTEL | MAKER_TELIT | MAKER_SIERRA | MAKER_FIBOCOM | MAKER_CMIOT | MAKER_HUAWEI |
+		  MAKER_FOXCONN,
+	  do_iccid },
 	{ "+CICCID", FORM_ACTION, MAKER_SIMCOM, do_iccid },
 	{ "#CCID", FORM_ACTION, MAKER_TELIT, do_iccid },
 	{ "!ICCID", FORM_READ, MAKER_SIERRA, do_iccid },

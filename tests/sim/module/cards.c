@@ -8,12 +8,14 @@
 #include "sim/euicc/euicc.h"
 #include "sim/module/vpcd.h"
 
-static int open_plain(const struct plain_sim_options *o, struct cards_given *ret, char why[CARDS_WHY_MAX])
+static int open_plain(const struct plain_sim_options *o, struct cards_given *ret,
+		      char why[CARDS_WHY_MAX])
 {
 	int r = plain_sim_open(o, &ret->card);
 
 	if (r == -EINVAL)
-		snprintf(why, CARDS_WHY_MAX, "the plain card: ICCID 18 to 20 digits, IMSI 6 to 15, PIN 4 to 8");
+		snprintf(why, CARDS_WHY_MAX,
+			 "the plain card: ICCID 18 to 20 digits, IMSI 6 to 15, PIN 4 to 8");
 	else if (r < 0)
 		snprintf(why, CARDS_WHY_MAX, "the plain card: %s", strerror(-r));
 	ret->inserted = r == 0;
@@ -26,7 +28,8 @@ static int open_vpcd(struct text port, struct cards_given *ret, char why[CARDS_W
 	int r;
 
 	if (text_to_u32(port, 10, &v) < 0 || v < 1 || v > 65535) {
-		snprintf(why, CARDS_WHY_MAX, "vpcd: expected a port number, not '" TEXT_FMT "'", TEXT_ARG(port));
+		snprintf(why, CARDS_WHY_MAX, "vpcd: expected a port number, not '" TEXT_FMT "'",
+			 TEXT_ARG(port));
 		return -EINVAL;
 	}
 	r = vpcd_open(v, &ret->card);
@@ -67,6 +70,7 @@ int cards_open(const char *word, const struct plain_sim_options *plain, struct c
 		return open_vpcd(text_skip(t, 5), ret, why);
 	if (text_starts(t, "euicc:"))
 		return open_euicc(text_skip(t, 6), ret, why);
-	snprintf(why, CARDS_WHY_MAX, "'%.40s': expected plain, none, vpcd:PORT or euicc:DIR[,personality]", word);
+	snprintf(why, CARDS_WHY_MAX,
+		 "'%.40s': expected plain, none, vpcd:PORT or euicc:DIR[,personality]", word);
 	return -EINVAL;
 }

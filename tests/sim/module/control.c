@@ -18,8 +18,8 @@ const char control_help[] =
 	"  fault SPEC                     adds a fault; see below\n"
 	"  faults [clear]                 how often each kind has struck; or no more faults\n"
 	"  sim insert|remove|reset        the card moves, or is reset and read again\n"
-	"  coverage ICCID KIND            none, home, roaming or denied for cards whose ICCID begins\n"
-	"                                 so; * for every card\n"
+	"  coverage ICCID KIND            none, home, roaming or denied for cards whose ICCID\n"
+	"                                 begins so; * for every card\n"
 	"  register STATE                 27.007 <stat> whatever the card; auto: by coverage\n"
 	"  cell                           another cell: location changes\n"
 	"  signal RSSI [RSRQ RSRP]        as +CSQ and +CESQ count\n"
@@ -60,11 +60,12 @@ static int do_status(struct request *q)
 	for (size_t i = 0; i < SLOT_SESSIONS; i++)
 		sessions += m->slot.sessions[i].open;
 	snprintf(q->answer, q->cap,
-		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u sessions=%u mux=%d "
-		 "card_resets=%u apdus=%u starts=%u baud=%u", m->persona->name,
-		 q->b->pty.fd >= 0 ? q->b->pty.slave : "none", power[m->power], m->cfun,
-		 slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat, sessions, m->muxed,
-		 m->slot.resets, m->slot.apdus, m->starts, q->b->baud);
+		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u "
+		 "sessions=%u mux=%d "
+		 "card_resets=%u apdus=%u starts=%u baud=%u",
+		 m->persona->name, q->b->pty.fd >= 0 ? q->b->pty.slave : "none", power[m->power],
+		 m->cfun, slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat,
+		 sessions, m->muxed, m->slot.resets, m->slot.apdus, m->starts, q->b->baud);
 	return 0;
 }
 
@@ -259,7 +260,9 @@ static const struct {
 
 void control_do(struct bench *b, struct text line, char *answer, size_t cap)
 {
-	struct request q = { .b = b, .m = &b->module, .rest = text_trim(line), .answer = answer, .cap = cap };
+	struct request q = {
+		.b = b, .m = &b->module, .rest = text_trim(line), .answer = answer, .cap = cap
+	};
 	struct text name = word(&q);
 
 	say("ok");
@@ -366,7 +369,8 @@ int control_open(struct control *c, struct bench *b, const char *path)
 	}
 	if (errno == ECONNREFUSED)
 		unlink(path);
-	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(c->fd, CONTROL_CLIENTS) < 0) {
+	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(c->fd, CONTROL_CLIENTS) < 0) {
 		int r = -errno;
 
 		close(c->fd);

@@ -42,7 +42,8 @@ static int do_imei(struct call *c)
 	else if (snt == 1)
 		port_say(c->port, "+CGSN: \"%s\"", c->m->o.imei);
 	else
-		port_say(c->port, snt == 2 ? "+CGSN: \"%.14s01\"" : "+CGSN: \"%.0s01\"", c->m->o.imei);
+		port_say(c->port, snt == 2 ? "+CGSN: \"%.14s01\"" : "+CGSN: \"%.0s01\"",
+			 c->m->o.imei);
 	return END_OK;
 }
 
@@ -137,8 +138,8 @@ static int do_read_clock(struct call *c)
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	port_say(c->port, "+CCLK: \"%02d/%02d/%02d,%02d:%02d:%02d+00\"", tm.tm_year % 100, tm.tm_mon + 1,
-		 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	port_say(c->port, "+CCLK: \"%02d/%02d/%02d,%02d:%02d:%02d+00\"", tm.tm_year % 100,
+		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	return END_OK;
 }
 
@@ -194,7 +195,8 @@ static int do_ctzr(struct call *c)
 static int do_ipr(struct call *c)
 {
 	static const unsigned speeds[] = {
-		0, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1000000, 3000000,
+		0,	2400,	4800,	9600,	19200,	 38400,	  57600,
+		115200, 230400, 460800, 921600, 1000000, 3000000,
 	};
 	unsigned v;
 
@@ -203,7 +205,8 @@ static int do_ipr(struct call *c)
 		return END_OK;
 	}
 	if (c->form == FORM_TEST) {
-		port_say(c->port, "+IPR: (),(0,9600,19200,38400,57600,115200,230400,460800,921600)");
+		port_say(c->port,
+			 "+IPR: (),(0,9600,19200,38400,57600,115200,230400,460800,921600)");
 		return END_OK;
 	}
 	if (arg_number(&c->args, 0, 4000000, 115200, &v) < 0)
@@ -225,11 +228,15 @@ static int do_cmux(struct call *c)
 	if (c->m->persona->mux_none || !c->m->begin_mux)
 		return END_ERROR;
 	if (c->form == FORM_TEST) {
-		port_say(c->port, "+CMUX: (0),(0),(1-8),(1-%d),(1-255),(0-100),(2-255),(1-255),(1-7)", MUX_INFO);
+		port_say(c->port,
+			 "+CMUX: (0),(0),(1-8),(1-%d),(1-255),(0-100),(2-255),(1-255),(1-7)",
+			 MUX_INFO);
 		return END_OK;
 	}
-	if (arg_number(&c->args, 0, 1, 0, &mode) < 0 || arg_number(&c->args, 0, 2, 0, &subset) < 0 ||
-	    arg_number(&c->args, 1, 8, 5, &speed) < 0 || arg_number(&c->args, 1, MUX_INFO, 31, &n1) < 0)
+	if (arg_number(&c->args, 0, 1, 0, &mode) < 0 ||
+	    arg_number(&c->args, 0, 2, 0, &subset) < 0 ||
+	    arg_number(&c->args, 1, 8, 5, &speed) < 0 ||
+	    arg_number(&c->args, 1, MUX_INFO, 31, &n1) < 0)
 		return END_CME(CME_PARAMETERS);
 	if (mode || subset)
 		return END_CME(CME_NOT_SUPPORTED);
@@ -339,8 +346,8 @@ static int do_slot(struct call *c)
 	const char *wanted = c->m->persona->slot_command;
 	char said[48];
 
-	snprintf(said, sizeof(said), c->args.n ? "AT%s=" TEXT_FMT : "AT%s" TEXT_FMT, c->command->name,
-		 TEXT_ARG(c->args));
+	snprintf(said, sizeof(said), c->args.n ? "AT%s=" TEXT_FMT : "AT%s" TEXT_FMT,
+		 c->command->name, TEXT_ARG(c->args));
 	if (!wanted)
 		return END_ERROR;
 	c->m->slot_switched = !strcmp(said, wanted);

@@ -51,7 +51,9 @@ int port_refuse(struct port *p, const char *words)
 static const struct {
 	const char *text, *number;
 } finals[_END_NAMED_MAX] = {
-	[END_OK] = { "OK", "0" }, [END_ERROR] = { "ERROR", "4" }, [END_CONNECT] = { "CONNECT 150000000", "1" },
+	[END_OK] = { "OK", "0" },
+	[END_ERROR] = { "ERROR", "4" },
+	[END_CONNECT] = { "CONNECT 150000000", "1" },
 	[END_NO_CARRIER] = { "NO CARRIER", "3" },
 };
 
@@ -79,7 +81,8 @@ static void add_final(struct port *p, int end)
 	if (end >= _END_CME)
 		error_text(p, end, text, sizeof(text));
 	else
-		snprintf(text, sizeof(text), "%s", end == END_TEXT ? p->final_text : finals[end].text);
+		snprintf(text, sizeof(text), "%s",
+			 end == END_TEXT ? p->final_text : finals[end].text);
 	if (end == END_CONNECT && p->set.x == 0)
 		snprintf(text, sizeof(text), "CONNECT");
 	begin_answer_line(p);
@@ -141,9 +144,11 @@ static void damage_answer(struct port *p)
 		module_some_urc(p->m, urc, sizeof(urc));
 		put_into_answer(p, p->cuts[rng_below(rng, p->cuts_n)], urc);
 	}
-	for (unsigned i = 0; fate_has(f, FAULT_GARBAGE) && p->answer_n && i < f->arg[FAULT_GARBAGE]; i++)
+	for (unsigned i = 0; fate_has(f, FAULT_GARBAGE) && p->answer_n && i < f->arg[FAULT_GARBAGE];
+	     i++)
 		p->answer[rng_below(rng, (unsigned)p->answer_n)] ^= (char)(1 + rng_below(rng, 255));
-	for (unsigned i = 0; fate_has(f, FAULT_LOSE) && p->answer_n && i < f->arg[FAULT_LOSE]; i++) {
+	for (unsigned i = 0; fate_has(f, FAULT_LOSE) && p->answer_n && i < f->arg[FAULT_LOSE];
+	     i++) {
 		size_t at = rng_below(rng, (unsigned)p->answer_n--);
 
 		memmove(p->answer + at, p->answer + at + 1, p->answer_n - at);
@@ -178,7 +183,8 @@ static void answered(struct port *p)
 static void send_answer(struct port *p)
 {
 	bool split = fate_has(&p->fate, FAULT_SPLIT) && p->sent == 0 && p->answer_n > 1;
-	size_t n = split ? 1 + rng_below(&p->m->rng, (unsigned)p->answer_n - 1) : p->answer_n - p->sent;
+	size_t n = split ? 1 + rng_below(&p->m->rng, (unsigned)p->answer_n - 1)
+			 : p->answer_n - p->sent;
 
 	port_raw(p, p->answer + p->sent, n);
 	p->sent += n;
@@ -418,7 +424,8 @@ void line_init(struct port *p)
 const struct command *commands_find(const struct module *m, struct text name)
 {
 	static const struct command *const tables[] = {
-		basic_commands, general_commands, card_commands, net_commands, sms_commands, apdu_commands,
+		basic_commands, general_commands, card_commands,
+		net_commands,	sms_commands,	  apdu_commands,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)

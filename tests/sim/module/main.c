@@ -28,38 +28,57 @@ static const char usage[] =
 	"      --strict-speed      octets at another speed than the host has set are garbage\n"
 	"      --boot-ms N         from power to RDY (the personality's)\n"
 	"      --latency-ms N      until an answer leaves (5; 0 where not paced)\n"
-	"      --apdu-ms N         the module's own time per APDU (the personality's; 0 where not paced)\n"
+	"      --apdu-ms N         the module's own time per APDU (the personality's; 0 where not "
+	"paced)\n"
 	"      --register-ms N     from a readable card to registration (500; 20 where not paced)\n"
 	"      --imei DIGITS       (860000000000003)\n"
-	"      --card WHAT         plain; none; euicc:DIR[,personality], the virtual eUICC of sim-euicc;\n"
+	"      --card WHAT         plain; none; euicc:DIR[,personality], the virtual eUICC of "
+	"sim-euicc;\n"
 	"                          vpcd:PORT, a foreign virtual card that connects on loopback\n"
 	"      --iccid DIGITS      of the plain card (8988200000000000017)\n"
 	"      --imsi DIGITS       of the plain card (001010123456789)\n"
 	"      --pin DIGITS        the plain card asks for this PIN (PUK 12345678)\n"
 	"      --card-ms N         the plain card's own time per APDU (0)\n"
-	"      --coverage ICCID=KIND  none, home, roaming or denied for cards whose ICCID begins so,\n"
+	"      --coverage ICCID=KIND  none, home, roaming or denied for cards whose ICCID begins "
+	"so,\n"
 	"                          * for every card; may be repeated\n"
 	"  -f, --fault SPEC        something that goes wrong; may be repeated\n"
 	"      --seed N            of everything that happens by chance (1)\n"
-	"  -l, --log-level LEVEL   error, warning, info, debug or trace: the line's octets (warning)\n"
+	"  -l, --log-level LEVEL   error, warning, info, debug or trace: the line's octets "
+	"(warning)\n"
 	"      --list              the personalities\n"
 	"  -h, --help              this text\n"
 	"  -V, --version           the version\n"
 	"\n"
-	"Prints a line with \"ready\" when the port is there. Exit codes: 0 ended by a signal, 1 failed,\n"
+	"Prints a line with \"ready\" when the port is there. Exit codes: 0 ended by a signal, 1 "
+	"failed,\n"
 	"2 wrong option.\n"
 	"\n"
 	"Faults: name[(arg)][:COMMAND][%percent][@nth][*count]\n"
-	"  COMMAND without AT, all where left out; %percent by chance, @nth every nth matching command,\n"
-	"  *count at most so often. Names: no-answer, late(ms), garbage(octets), lose(octets), split(ms),\n"
+	"  COMMAND without AT, all where left out; %percent by chance, @nth every nth matching "
+	"command,\n"
+	"  *count at most so often. Names: no-answer, late(ms), garbage(octets), lose(octets), "
+	"split(ms),\n"
 	"  urc, truncated, error, cme(code), reset, hang-up(ms).\n"
 	"  For example: urc%20   late(4000):+COPS@3*1   error:+CGLA%5   reset:+CSQ@400*1\n"
 	"\n"
 	"Control socket, one line each, answered by \"ok\" or \"error: \":\n";
 
 enum {
-	OPT_STRICT = 256, OPT_BOOT, OPT_LATENCY, OPT_APDU, OPT_REGISTER, OPT_IMEI, OPT_CARD, OPT_ICCID,
-	OPT_IMSI, OPT_PIN, OPT_CARD_MS, OPT_COVERAGE, OPT_SEED, OPT_LIST,
+	OPT_STRICT = 256,
+	OPT_BOOT,
+	OPT_LATENCY,
+	OPT_APDU,
+	OPT_REGISTER,
+	OPT_IMEI,
+	OPT_CARD,
+	OPT_ICCID,
+	OPT_IMSI,
+	OPT_PIN,
+	OPT_CARD_MS,
+	OPT_COVERAGE,
+	OPT_SEED,
+	OPT_LIST,
 };
 
 static const struct option options[] = {
@@ -232,7 +251,8 @@ static int set_coverage(const struct settings *s)
 		struct text kind = text_of(s->coverage[i]), iccid = text_cut(&kind, '=');
 
 		if (net_cover(&bench.module.net, iccid, kind) < 0)
-			return wrong("--coverage", s->coverage[i], "ICCID=none, home, roaming or denied");
+			return wrong("--coverage", s->coverage[i],
+				     "ICCID=none, home, roaming or denied");
 	}
 	return -1;
 }
@@ -305,7 +325,8 @@ static int run(const struct settings *s)
 	}
 	ev_catch_start(&terminated, SIGTERM);
 	ev_catch_start(&interrupted, SIGINT);
-	printf("sim-module: ready on %s%s%s\n", s->pty ? s->pty : "", s->pty ? " -> " : "", bench.pty.slave);
+	printf("sim-module: ready on %s%s%s\n", s->pty ? s->pty : "", s->pty ? " -> " : "",
+	       bench.pty.slave);
 	fflush(stdout);
 	ev_main();
 	ev_catch_stop(&terminated);
@@ -316,9 +337,18 @@ static int run(const struct settings *s)
 int main(int argc, char **argv)
 {
 	struct settings s = {
-		.module = "quectel-eg25", .card = "plain", .baud = 115200, .seed = 1, .imei = "860000000000003",
-		.latency_ms = -1, .apdu_ms = -1, .register_ms = -1, .level = LOG_LEVEL_WARNING,
-		.plain = { .iccid = "8988200000000000017", .imsi = "001010123456789", .mnc_digits = 2 },
+		.module = "quectel-eg25",
+		.card = "plain",
+		.baud = 115200,
+		.seed = 1,
+		.imei = "860000000000003",
+		.latency_ms = -1,
+		.apdu_ms = -1,
+		.register_ms = -1,
+		.level = LOG_LEVEL_WARNING,
+		.plain = { .iccid = "8988200000000000017",
+			   .imsi = "001010123456789",
+			   .mnc_digits = 2 },
 	};
 	int r;
 

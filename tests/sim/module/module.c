@@ -30,7 +30,8 @@ void module_urc(struct module *m, const char *fmt, ...)
 void module_some_urc(struct module *m, char *dst, size_t cap)
 {
 	static const char *const lines[] = {
-		"+CMTI: \"ME\",%u", "+CREG: 1,\"00C3\",\"0000AB%02u\",7", "+CIEV: 2,%u", "+CGEV: NW MODIFY 1,%u",
+		"+CMTI: \"ME\",%u", "+CREG: 1,\"00C3\",\"0000AB%02u\",7",
+		"+CIEV: 2,%u",	    "+CGEV: NW MODIFY 1,%u",
 		"+CTZV: \"+%02u\"", "RING",
 	};
 	char text[80];

@@ -51,7 +51,8 @@ int net_cover(struct net *n, struct text iccid, struct text coverage)
 	for (unsigned i = 0; i < n->rules_n; i++) {
 		if (!strcmp(n->rules[i].iccid, rule.iccid)) {
 			/* Moves to the end: what was said last counts. */
-			memmove(&n->rules[i], &n->rules[i + 1], (n->rules_n - i - 1) * sizeof(rule));
+			memmove(&n->rules[i], &n->rules[i + 1],
+				(n->rules_n - i - 1) * sizeof(rule));
 			n->rules_n--;
 			break;
 		}
@@ -150,7 +151,8 @@ void net_move(struct net *n)
 
 bool net_dial(struct net *n, unsigned cid)
 {
-	if (!net_registered(n) || n->detached || cid < 1 || cid > NET_CONTEXTS || !n->contexts[cid - 1].defined)
+	if (!net_registered(n) || n->detached || cid < 1 || cid > NET_CONTEXTS ||
+	    !n->contexts[cid - 1].defined)
 		return false;
 	n->contexts[cid - 1].active = true;
 	return true;
@@ -182,7 +184,8 @@ void net_init(struct net *n, struct module *m)
 	n->act = 7;
 	n->search.fired = on_search;
 	snprintf(n->lac, sizeof(n->lac), "00C3");
-	n->contexts[0] = (struct context){ .defined = true, .type = "IPV4V6", .apn = "internet.example" };
+	n->contexts[0] =
+		(struct context){ .defined = true, .type = "IPV4V6", .apn = "internet.example" };
 	net_commands_init(n);
 }
 

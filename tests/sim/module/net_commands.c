@@ -15,13 +15,18 @@
 enum domain { DOMAIN_CS, DOMAIN_PS, DOMAIN_EPS, DOMAIN_5GS, _DOMAIN_MAX };
 
 static const char *const domain_names[_DOMAIN_MAX] = {
-	[DOMAIN_CS] = "+CREG", [DOMAIN_PS] = "+CGREG", [DOMAIN_EPS] = "+CEREG", [DOMAIN_5GS] = "+C5GREG",
+	[DOMAIN_CS] = "+CREG",
+	[DOMAIN_PS] = "+CGREG",
+	[DOMAIN_EPS] = "+CEREG",
+	[DOMAIN_5GS] = "+C5GREG",
 };
 
 static unsigned *setting_of(struct port *p, enum domain d)
 {
 	unsigned *const settings[_DOMAIN_MAX] = {
-		[DOMAIN_CS] = &p->set.creg, [DOMAIN_PS] = &p->set.cgreg, [DOMAIN_EPS] = &p->set.cereg,
+		[DOMAIN_CS] = &p->set.creg,
+		[DOMAIN_PS] = &p->set.cgreg,
+		[DOMAIN_EPS] = &p->set.cereg,
 		[DOMAIN_5GS] = &p->set.c5greg,
 	};
 
@@ -51,7 +56,8 @@ static unsigned stat_in(const struct net *n, enum domain d)
 	return d == DOMAIN_CS || nr == (d == DOMAIN_5GS) ? n->stat : STAT_IDLE;
 }
 
-static void registration_text(const struct net *n, enum domain d, unsigned level, char *dst, size_t cap)
+static void registration_text(const struct net *n, enum domain d, unsigned level, char *dst,
+			      size_t cap)
 {
 	unsigned stat = stat_in(n, d);
 	bool there = stat == STAT_HOME || stat == STAT_ROAMING;
@@ -59,7 +65,7 @@ static void registration_text(const struct net *n, enum domain d, unsigned level
 	if (level >= 2 && there)
 		snprintf(dst, cap, "%u,\"%s\",\"%08X\",%u", stat, n->lac, 0xAB12 + n->cell, n->act);
 	else if (level >= 3 && stat == STAT_DENIED)
-		snprintf(dst, cap, "%u,,,,0,11", stat);         /* PLMN not allowed, 24.008 10.5.3.6 */
+		snprintf(dst, cap, "%u,,,,0,11", stat); /* PLMN not allowed, 24.008 10.5.3.6 */
 	else
 		snprintf(dst, cap, "%u", stat);
 }
@@ -141,9 +147,12 @@ static void on_scan(struct ev_alarm *a)
 	n->scan_port = NULL;
 	if (!p)
 		return;
-	port_say(p, "+COPS: (%u,\"Home Net\",\"Home\",\"%s\",%u),(%u,\"Visited Net\",\"Visited\",\"00102\",%u),,"
-		 "(0,1,2,3,4),(0,1,2)", n->stat == STAT_HOME ? 2 : 1, n->stat == STAT_HOME ? plmn : "00101",
-		 n->act, n->stat == STAT_ROAMING ? 2 : 1, n->act);
+	port_say(p,
+		 "+COPS: (%u,\"Home Net\",\"Home\",\"%s\",%u),(%u,\"Visited "
+		 "Net\",\"Visited\",\"00102\",%u),,"
+		 "(0,1,2,3,4),(0,1,2)",
+		 n->stat == STAT_HOME ? 2 : 1, n->stat == STAT_HOME ? plmn : "00101", n->act,
+		 n->stat == STAT_ROAMING ? 2 : 1, n->act);
 	port_end(p, END_OK);
 }
 
@@ -166,7 +175,8 @@ static int do_cops(struct call *c)
 	case FORM_SET:
 		break;
 	}
-	if (arg_number(&c->args, 0, 4, 0, &mode) < 0 || arg_number(&c->args, 0, 2, c->port->set.cops_format, &format) < 0)
+	if (arg_number(&c->args, 0, 4, 0, &mode) < 0 ||
+	    arg_number(&c->args, 0, 2, c->port->set.cops_format, &format) < 0)
 		return END_CME(CME_PARAMETERS);
 	c->port->set.cops_format = format;
 	if (mode == 3)
@@ -202,8 +212,8 @@ static int do_qcsq(struct call *c)
 	if (!net_registered(n))
 		port_say(c->port, "+QCSQ: \"NOSERVICE\"");
 	else
-		port_say(c->port, "+QCSQ: \"LTE\",%d,%d,120,%d", (int)(2 * n->rssi) - 113, (int)n->rsrp - 141,
-			 (int)n->rsrq / 2 - 20);
+		port_say(c->port, "+QCSQ: \"LTE\",%d,%d,120,%d", (int)(2 * n->rssi) - 113,
+			 (int)n->rsrp - 141, (int)n->rsrq / 2 - 20);
 	return END_OK;
 }
 
@@ -225,8 +235,10 @@ static int do_cpsi(struct call *c)
 
 	net_plmn(&c->m->net, plmn);
 	if (net_registered(&c->m->net))
-		port_say(c->port, "+CPSI: LTE,Online,%.3s-%s,0x%s,%u,1,EUTRAN-BAND3,1300,5,5,-90,-900,-600,15", plmn,
-			 plmn + 3, c->m->net.lac, 0xAB12 + c->m->net.cell);
+		port_say(c->port,
+			 "+CPSI: "
+			 "LTE,Online,%.3s-%s,0x%s,%u,1,EUTRAN-BAND3,1300,5,5,-90,-900,-600,15",
+			 plmn, plmn + 3, c->m->net.lac, 0xAB12 + c->m->net.cell);
 	else
 		port_say(c->port, "+CPSI: NO SERVICE,Online");
 	return END_OK;
@@ -258,7 +270,8 @@ static void show_contexts(struct call *c)
 		const struct context *x = &c->m->net.contexts[i];
 
 		if (x->defined)
-			port_say(c->port, "+CGDCONT: %u,\"%s\",\"%s\",\"\",0,0", i + 1, x->type, x->apn);
+			port_say(c->port, "+CGDCONT: %u,\"%s\",\"%s\",\"\",0,0", i + 1, x->type,
+				 x->apn);
 	}
 }
 
@@ -286,8 +299,8 @@ static int do_cgdcont(struct call *c)
 		return END_OK;
 	}
 	type = arg_string(&c->args);
-	if (!text_case_eq(type, "IP") && !text_case_eq(type, "IPV6") && !text_case_eq(type, "IPV4V6") &&
-	    !text_case_eq(type, "PPP"))
+	if (!text_case_eq(type, "IP") && !text_case_eq(type, "IPV6") &&
+	    !text_case_eq(type, "IPV4V6") && !text_case_eq(type, "PPP"))
 		return END_CME(CME_PARAMETERS);
 	if (text_copy(type, x->type, sizeof(x->type)) < 0 ||
 	    text_copy(arg_string(&c->args), x->apn, sizeof(x->apn)) < 0)
@@ -307,7 +320,8 @@ static int do_cgact(struct call *c)
 				port_say(c->port, "+CGACT: %u,%d", i + 1, n->contexts[i].active);
 		return END_OK;
 	}
-	if (arg_number(&c->args, 0, 1, 1, &v) < 0 || arg_number(&c->args, 1, NET_CONTEXTS, 1, &cid) < 0)
+	if (arg_number(&c->args, 0, 1, 1, &v) < 0 ||
+	    arg_number(&c->args, 1, NET_CONTEXTS, 1, &cid) < 0)
 		return END_CME(CME_PARAMETERS);
 	if (v && !net_dial(n, cid))
 		return END_CME(CME_PDP);
@@ -329,7 +343,8 @@ static int do_cgpaddr(struct call *c)
 
 		if (!x->defined || (cid && cid != i + 1))
 			continue;
-		port_say(c->port, x->active ? "+CGPADDR: %u,\"10.0.0.%u\"" : "+CGPADDR: %u,\"\"", i + 1, i + 2);
+		port_say(c->port, x->active ? "+CGPADDR: %u,\"10.0.0.%u\"" : "+CGPADDR: %u,\"\"",
+			 i + 1, i + 2);
 	}
 	return END_OK;
 }
@@ -342,7 +357,9 @@ static int do_cgcontrdp(struct call *c)
 		return END_CME(CME_PARAMETERS);
 	for (unsigned i = 0; i < NET_CONTEXTS; i++)
 		if (c->m->net.contexts[i].active && (!cid || cid == i + 1))
-			port_say(c->port, "+CGCONTRDP: %u,5,\"%s\",\"10.0.0.%u.255.0.0.0\",\"10.0.0.1\",\"10.0.0.1\"",
+			port_say(c->port,
+				 "+CGCONTRDP: "
+				 "%u,5,\"%s\",\"10.0.0.%u.255.0.0.0\",\"10.0.0.1\",\"10.0.0.1\"",
 				 i + 1, c->m->net.contexts[i].apn, i + 2);
 	return END_OK;
 }
@@ -358,7 +375,8 @@ static int do_dial(struct call *c)
 	if (!text_starts(number, "*99") || number.s[number.n - 1] != '#')
 		return END_NO_CARRIER;
 	number = text_from(number.s + 3, number.n - 4);
-	if (number.n && (!text_starts(number, "***") || text_to_u32(text_skip(number, 3), 10, &cid) < 0))
+	if (number.n &&
+	    (!text_starts(number, "***") || text_to_u32(text_skip(number, 3), 10, &cid) < 0))
 		return END_ERROR;
 	return net_dial(&c->m->net, cid) ? END_CONNECT : END_NO_CARRIER;
 }
@@ -394,7 +412,8 @@ static int do_cmer(struct call *c)
 	unsigned mode, x, ind;
 
 	if (c->form == FORM_READ) {
-		port_say(c->port, "+CMER: %u,0,0,%u,0", c->port->set.cmer ? 3u : 0u, c->port->set.cmer);
+		port_say(c->port, "+CMER: %u,0,0,%u,0", c->port->set.cmer ? 3u : 0u,
+			 c->port->set.cmer);
 		return END_OK;
 	}
 	if (arg_number(&c->args, 0, 3, 0, &mode) < 0 || arg_number(&c->args, 0, 2, 0, &x) < 0 ||
@@ -409,17 +428,19 @@ static int do_cind(struct call *c)
 	const struct net *n = &c->m->net;
 
 	if (c->form == FORM_TEST)
-		port_say(c->port, "+CIND: (\"battchg\",(0-5)),(\"signal\",(0-5)),(\"service\",(0,1)),"
+		port_say(c->port,
+			 "+CIND: (\"battchg\",(0-5)),(\"signal\",(0-5)),(\"service\",(0,1)),"
 			 "(\"roam\",(0,1))");
 	else
-		port_say(c->port, "+CIND: 5,%u,%d,%d", net_registered(n) ? n->rssi / 6 : 0, net_registered(n),
-			 n->stat == STAT_ROAMING);
+		port_say(c->port, "+CIND: 5,%u,%d,%d", net_registered(n) ? n->rssi / 6 : 0,
+			 net_registered(n), n->stat == STAT_ROAMING);
 	return END_OK;
 }
 
 static int do_ceer(struct call *c)
 {
-	port_say(c->port, c->m->net.stat == STAT_DENIED ? "+CEER: PLMN not allowed" : "+CEER: No cause");
+	port_say(c->port,
+		 c->m->net.stat == STAT_DENIED ? "+CEER: PLMN not allowed" : "+CEER: No cause");
 	return END_OK;
 }
 

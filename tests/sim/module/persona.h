@@ -79,10 +79,10 @@ struct persona {
 	bool cla_zero_only;
 	enum sw_form sw;
 	enum csim_form csim;
-	unsigned char channels[PERSONA_CHANNELS];       /* as MANAGE CHANNEL gives them; 0 the card's choice */
+	unsigned char channels[PERSONA_CHANNELS];       /* it hands out; none: the card's choice */
 	const char *isdr_sw;            /* the module refuses SELECT of the ISD-R with this */
 	const char *slot_command;       /* the eUICC is reached only after this command */
-	bool lpa_off;                   /* an own LPA holds the ISD-R until switched off and restarted */
+	bool lpa_off;                   /* an own LPA holds the ISD-R until it is switched off */
 	unsigned isdr_window_ms;        /* after the slot command; then the own LPA takes it */
 	unsigned card_timeout_ms;       /* gives up on slower answers with ERROR; 0: waits */
 	bool no_profile_no_ccho;

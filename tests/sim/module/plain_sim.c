@@ -25,11 +25,12 @@
 #define FID_USIM 0x7FFF
 
 static const uint8_t usim_aid[16] = {
-	0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02, 0xFF, 0x86, 0xFF, 0xFF, 0x89, 0xFF, 0xFF, 0xFF, 0xFF,
+	0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02, 0xFF,
+	0x86, 0xFF, 0xFF, 0x89, 0xFF, 0xFF, 0xFF, 0xFF,
 };
 static const uint8_t atr[] = {
-	0x3B, 0x9F, 0x96, 0x80, 0x1F, 0xC7, 0x80, 0x31, 0xE0, 0x73, 0xFE, 0x21, 0x1B, 0x63, 0x41, 0x45,
-	0x4D, 0x33, 0x00, 0x01, 0x02, 0xD3,
+	0x3B, 0x9F, 0x96, 0x80, 0x1F, 0xC7, 0x80, 0x31, 0xE0, 0x73, 0xFE,
+	0x21, 0x1B, 0x63, 0x41, 0x45, 0x4D, 0x33, 0x00, 0x01, 0x02, 0xD3,
 };
 
 struct file {
@@ -42,22 +43,45 @@ struct file {
 
 /* Contents that do not depend on the options; those that do are filled in at opening. */
 static const struct file file_rows[] = {
-	{ FID_MF, 0x2FE2, 0, false, 10, { 0 } },                                /* ICCID */
-	{ FID_MF, 0x2F00, 38, false, 38, { 0x61, 0x12, 0x4F, 0x10 } },          /* DIR */
-	{ FID_MF, 0x2F05, 0, false, 4, { 'e', 'n', 'd', 'e' } },                /* PL */
-	{ FID_USIM, 0x6F07, 0, true, 9, { 0 } },                                /* IMSI */
-	{ FID_USIM, 0x6FAD, 0, false, 4, { 0, 0, 0, 2 } },                      /* AD */
-	{ FID_USIM, 0x6F38, 0, false, 12, { 0x0A, 0x2E, 0x17, 0x0E, 0xEE } },   /* UST */
-	{ FID_USIM, 0x6F78, 0, false, 2, { 0, 1 } },                            /* ACC */
-	{ FID_USIM, 0x6F46, 0, false, 17, { 1, 'c', 'e', 'l', 'l', 'm', 'u', 'x', 0xFF, 0xFF, 0xFF, 0xFF,
-					    0xFF, 0xFF, 0xFF, 0xFF, 0xFF } },   /* SPN */
-	{ FID_USIM, 0x6F7E, 0, true, 11, { 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFE, 0, 1 } },  /* LOCI */
-	{ FID_USIM, 0x6F73, 0, true, 14, { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFE,
-					   0xFF, 1 } },                         /* PSLOCI */
-	{ FID_USIM, 0x6FE3, 0, true, 18, { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-					   0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFE, 1 } },      /* EPSLOCI */
-	{ FID_USIM, 0x6F7B, 0, true, 12, { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-					   0xFF, 0xFF } },                      /* FPLMN */
+	{ FID_MF, 0x2FE2, 0, false, 10, { 0 } }, /* ICCID */
+	{ FID_MF, 0x2F00, 38, false, 38, { 0x61, 0x12, 0x4F, 0x10 } }, /* DIR */
+	{ FID_MF, 0x2F05, 0, false, 4, { 'e', 'n', 'd', 'e' } }, /* PL */
+	{ FID_USIM, 0x6F07, 0, true, 9, { 0 } }, /* IMSI */
+	{ FID_USIM, 0x6FAD, 0, false, 4, { 0, 0, 0, 2 } }, /* AD */
+	{ FID_USIM, 0x6F38, 0, false, 12, { 0x0A, 0x2E, 0x17, 0x0E, 0xEE } }, /* UST */
+	{ FID_USIM, 0x6F78, 0, false, 2, { 0, 1 } }, /* ACC */
+	{ FID_USIM,
+	  0x6F46,
+	  0,
+	  false,
+	  17,
+	  { 1, 'c', 'e', 'l', 'l', 'm', 'u', 'x', 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+	    0xFF } }, /* SPN */
+	{ FID_USIM,
+	  0x6F7E,
+	  0,
+	  true,
+	  11,
+	  { 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFE, 0, 1 } }, /* LOCI */
+	{ FID_USIM,
+	  0x6F73,
+	  0,
+	  true,
+	  14,
+	  { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFE, 0xFF, 1 } }, /* PSLOCI */
+	{ FID_USIM,
+	  0x6FE3,
+	  0,
+	  true,
+	  18,
+	  { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF,
+	    0xFE, 1 } }, /* EPSLOCI */
+	{ FID_USIM,
+	  0x6F7B,
+	  0,
+	  true,
+	  12,
+	  { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF } }, /* FPLMN */
 };
 
 struct channel {
@@ -129,8 +153,10 @@ static void make_fcp(const struct plain_sim *s, struct channel *ch)
 	if (f)
 		n = put(d, n, 0x80, (uint8_t[]){ (uint8_t)(f->n >> 8), (uint8_t)f->n }, 2);
 	else
-		n = put(d, n, 0xC6, (uint8_t[]){ 0x90, 0x01, (uint8_t)(s->pin_enabled ? 0x80 : 0), 0x83, 0x01,
-						 0x01 }, 6);
+		n = put(d, n, 0xC6,
+			(uint8_t[]){ 0x90, 0x01, (uint8_t)(s->pin_enabled ? 0x80 : 0), 0x83, 0x01,
+				     0x01 },
+			6);
 	d[0] = 0x62;
 	d[1] = (uint8_t)(n - 2);
 	ch->response_n = n;
@@ -197,8 +223,8 @@ static bool may_read(const struct plain_sim *s, const struct file *f)
 }
 
 /* The octets that P1, P2 and the kind of command mean; NULL with *sw. */
-static uint8_t *place_in_file(struct plain_sim *s, struct channel *ch, const uint8_t *a, bool record,
-			      size_t *ret_n, unsigned *sw)
+static uint8_t *place_in_file(struct plain_sim *s, struct channel *ch, const uint8_t *a,
+			      bool record, size_t *ret_n, unsigned *sw)
 {
 	struct file *f = ch->file;
 	size_t at, n;
@@ -208,7 +234,9 @@ static uint8_t *place_in_file(struct plain_sim *s, struct channel *ch, const uin
 	*sw = !f ? 0x6986 : (f->record != 0) != record ? 0x6981 : !may_read(s, f) ? 0x6982 : 0;
 	if (*sw)
 		return NULL;
-	at = record ? (size_t)(a[2] - 1) * f->record : a[2] & 0x80 ? a[3] : (size_t)a[2] << 8 | a[3];
+	at = record	   ? (size_t)(a[2] - 1) * f->record
+	     : a[2] & 0x80 ? a[3]
+			   : (size_t)a[2] << 8 | a[3];
 	n = record ? f->record : f->n;
 	if ((record && (a[2] == 0 || at >= f->n)) || (!record && at >= f->n)) {
 		*sw = record ? 0x6A83 : 0x6B00;
@@ -218,7 +246,8 @@ static uint8_t *place_in_file(struct plain_sim *s, struct channel *ch, const uin
 	return f->data + at;
 }
 
-static unsigned do_read(struct plain_sim *s, struct channel *ch, const uint8_t *a, size_t n, bool record)
+static unsigned do_read(struct plain_sim *s, struct channel *ch, const uint8_t *a, size_t n,
+			bool record)
 {
 	size_t room, le = n > 4 ? a[4] : 0;
 	unsigned sw;
@@ -235,7 +264,8 @@ static unsigned do_read(struct plain_sim *s, struct channel *ch, const uint8_t *
 	return 0x9000;
 }
 
-static unsigned do_update(struct plain_sim *s, struct channel *ch, const uint8_t *a, size_t n, bool record)
+static unsigned do_update(struct plain_sim *s, struct channel *ch, const uint8_t *a, size_t n,
+			  bool record)
 {
 	size_t room, lc = n > 5 ? a[4] : 0;
 	unsigned sw;

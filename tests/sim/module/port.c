@@ -188,7 +188,8 @@ static void show_prompt(struct port *p)
 	port_raw(p, "\r\n> ", 4);
 }
 
-void port_prompt(struct port *p, bool again, void (*done)(struct port *p, struct text body, bool cancelled))
+void port_prompt(struct port *p, bool again,
+		 void (*done)(struct port *p, struct text body, bool cancelled))
 {
 	p->prompt_done = done;
 	p->prompt_again = again;
@@ -247,7 +248,8 @@ static void take_data(struct port *p, const char *data, size_t n)
 	uint64_t now = ev_now_ms();
 
 	for (size_t i = 0; i < n; i++) {
-		if (data[i] == '+' && p->plus < PLUSES && (p->plus || now - p->last_octet_ms >= guard_ms(p)))
+		if (data[i] == '+' && p->plus < PLUSES &&
+		    (p->plus || now - p->last_octet_ms >= guard_ms(p)))
 			p->plus++;
 		else
 			p->plus = 0;

@@ -166,7 +166,8 @@ int port_refuse(struct port *p, const char *words);
  * The running command, which returns END_LATER, asks for text: prompt_done() gets it and calls
  * port_end(). The answer so far is shown first.
  */
-void port_prompt(struct port *p, bool again, void (*done)(struct port *p, struct text body, bool cancelled));
+void port_prompt(struct port *p, bool again,
+		 void (*done)(struct port *p, struct text body, bool cancelled));
 /* Leaves data mode; words ("NO CARRIER") or NULL. */
 void port_leave_data(struct port *p, const char *words);
 

@@ -109,9 +109,11 @@ unsigned pty_speed(const struct pty *p)
 		speed_t name;
 		unsigned baud;
 	} speeds[] = {
-		{ B2400, 2400 }, { B4800, 4800 }, { B9600, 9600 }, { B19200, 19200 }, { B38400, 38400 },
-		{ B57600, 57600 }, { B115200, 115200 }, { B230400, 230400 }, { B460800, 460800 },
-		{ B921600, 921600 }, { B1000000, 1000000 }, { B2000000, 2000000 }, { B3000000, 3000000 },
+		{ B2400, 2400 },       { B4800, 4800 },	      { B9600, 9600 },
+		{ B19200, 19200 },     { B38400, 38400 },     { B57600, 57600 },
+		{ B115200, 115200 },   { B230400, 230400 },   { B460800, 460800 },
+		{ B921600, 921600 },   { B1000000, 1000000 }, { B2000000, 2000000 },
+		{ B3000000, 3000000 },
 	};
 	struct termios t;
 
@@ -154,7 +156,8 @@ static int make_link(const struct pty *p)
 		return 0;
 	if (lstat(p->link, &st) == 0 && !S_ISLNK(st.st_mode))
 		return -EEXIST;
-	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", p->link, (int)getpid()) >= sizeof(beside))
+	if ((size_t)snprintf(beside, sizeof(beside), "%s.%d", p->link, (int)getpid()) >=
+	    sizeof(beside))
 		return -ENAMETOOLONG;
 	unlink(beside);
 	if (symlink(p->slave, beside) < 0)

@@ -22,9 +22,15 @@
 const char *slot_state_name(enum slot_state state)
 {
 	static const char *const names[_SLOT_STATE_MAX] = {
-		[SLOT_EMPTY] = "empty", [SLOT_OFF] = "off", [SLOT_STARTING] = "starting", [SLOT_PIN] = "pin",
-		[SLOT_PUK] = "puk", [SLOT_READY] = "usable", [SLOT_NO_APP] = "no-usim",
-		[SLOT_FAILED] = "failed", [SLOT_RESTART] = "restart-needed",
+		[SLOT_EMPTY] = "empty",
+		[SLOT_OFF] = "off",
+		[SLOT_STARTING] = "starting",
+		[SLOT_PIN] = "pin",
+		[SLOT_PUK] = "puk",
+		[SLOT_READY] = "usable",
+		[SLOT_NO_APP] = "no-usim",
+		[SLOT_FAILED] = "failed",
+		[SLOT_RESTART] = "restart-needed",
 	};
 
 	return names[state];
@@ -110,7 +116,8 @@ static void on_transport(struct ev_alarm *a)
 
 static unsigned transport_ms(const struct slot *s)
 {
-	return s->m->o.ms_per_apdu >= 0 ? (unsigned)s->m->o.ms_per_apdu : s->m->persona->ms_per_apdu;
+	return s->m->o.ms_per_apdu >= 0 ? (unsigned)s->m->o.ms_per_apdu
+					: s->m->persona->ms_per_apdu;
 }
 
 static void on_answered(struct card_user *u, const uint8_t *answer, size_t n)
@@ -164,17 +171,27 @@ static void close_sessions(struct slot *s)
 /* --- reading the card ----------------------------------------------------------------------------- */
 
 enum own_step {
-	OWN_MF, OWN_TERMCAP, OWN_SELECT_ICCID, OWN_ICCID, OWN_USIM, OWN_PIN, OWN_SELECT_IMSI, OWN_IMSI,
-	OWN_SELECT_AD, OWN_AD, _OWN_MAX
+	OWN_MF,
+	OWN_TERMCAP,
+	OWN_SELECT_ICCID,
+	OWN_ICCID,
+	OWN_USIM,
+	OWN_PIN,
+	OWN_SELECT_IMSI,
+	OWN_IMSI,
+	OWN_SELECT_AD,
+	OWN_AD,
+	_OWN_MAX
 };
 
 static const char *own_apdu(const struct slot *s, unsigned step)
 {
 	static const char *const apdus[_OWN_MAX] = {
-		[OWN_MF] = "00A4000C023F00", [OWN_SELECT_ICCID] = "00A4000C022FE2", [OWN_ICCID] = "00B000000A",
-		[OWN_USIM] = "00A4040C07A0000000871002", [OWN_PIN] = "0020000100",
-		[OWN_SELECT_IMSI] = "00A4000C026F07", [OWN_IMSI] = "00B0000009",
-		[OWN_SELECT_AD] = "00A4000C026FAD", [OWN_AD] = "00B0000004",
+		[OWN_MF] = "00A4000C023F00", [OWN_SELECT_ICCID] = "00A4000C022FE2",
+		[OWN_ICCID] = "00B000000A",  [OWN_USIM] = "00A4040C07A0000000871002",
+		[OWN_PIN] = "0020000100",    [OWN_SELECT_IMSI] = "00A4000C026F07",
+		[OWN_IMSI] = "00B0000009",   [OWN_SELECT_AD] = "00A4000C026FAD",
+		[OWN_AD] = "00B0000004",
 	};
 
 	if (step != OWN_TERMCAP)
@@ -218,7 +235,8 @@ static void digits(const uint8_t *data, size_t n, unsigned skip, char *dst, size
 static void read_ends(struct slot *s, enum slot_state state);
 
 /* What the card said to the module's own question; the next step, _OWN_MAX: that was all. */
-static unsigned judge_own(struct slot *s, const uint8_t *data, size_t n, unsigned sw, enum slot_state *end)
+static unsigned judge_own(struct slot *s, const uint8_t *data, size_t n, unsigned sw,
+			  enum slot_state *end)
 {
 	bool ok = sw == 0x9000 || sw >> 8 == 0x91;
 

@@ -234,7 +234,8 @@ static int do_send(struct call *c)
 	s->draft = (struct message){ .used = true, .state = SMS_UNSENT };
 	if (c->port->set.cmgf) {
 		to = arg_string(&c->args);
-		if ((!s->write && to.n == 0) || text_copy(to, s->draft.number, sizeof(s->draft.number)) < 0)
+		if ((!s->write && to.n == 0) ||
+		    text_copy(to, s->draft.number, sizeof(s->draft.number)) < 0)
 			return END_CMS(CMS_TEXT);
 	} else if (arg_number(&c->args, 1, TPDU_MAX, 0, &s->length) < 0 || s->length == 0) {
 		return END_CMS(CMS_PDU);
@@ -244,7 +245,6 @@ static int do_send(struct call *c)
 }
 
 /* --- reading -------------------------------------------------------------------------------------- */
-
 
 static int do_cmgr(struct call *c)
 {
@@ -257,10 +257,11 @@ static int do_cmgr(struct call *c)
 	if (arg_number(&c->args, 0, 255, 0, &i) < 0 || !(x = at_index(&c->m->sms, i)))
 		return END_CMS(CMS_INDEX);
 	if (c->port->set.cmgf)
-		port_say(c->port, "+CMGR: \"%s\",\"%s\",,\"" STAMP "\"\r\n%s", states[x->state].text, x->number,
-			 x->text);
+		port_say(c->port, "+CMGR: \"%s\",\"%s\",,\"" STAMP "\"\r\n%s",
+			 states[x->state].text, x->number, x->text);
 	else
-		port_say(c->port, "+CMGR: %d,,%zu\r\n%s", states[x->state].pdu, tpdu_octets(x->pdu), x->pdu);
+		port_say(c->port, "+CMGR: %d,,%zu\r\n%s", states[x->state].pdu, tpdu_octets(x->pdu),
+			 x->pdu);
 	if (x->state == SMS_UNREAD)
 		x->state = SMS_READ;
 	return END_OK;
@@ -298,8 +299,8 @@ static int do_cmgl(struct call *c)
 		if (!x || (wanted >= 0 && (int)x->state != wanted))
 			continue;
 		if (c->port->set.cmgf)
-			port_say(c->port, "+CMGL: %d,\"%s\",\"%s\",,\"" STAMP "\"\r\n%s", i, states[x->state].text,
-				 x->number, x->text);
+			port_say(c->port, "+CMGL: %d,\"%s\",\"%s\",,\"" STAMP "\"\r\n%s", i,
+				 states[x->state].text, x->number, x->text);
 		else
 			port_say(c->port, "+CMGL: %d,%d,,%zu\r\n%s", i, states[x->state].pdu,
 				 tpdu_octets(x->pdu), x->pdu);
@@ -313,12 +314,15 @@ static int do_cmgd(struct call *c)
 {
 	unsigned i, flag;
 
-	if (arg_number(&c->args, 0, SMS_MAX - 1, 0, &i) < 0 || arg_number(&c->args, 0, 4, 0, &flag) < 0)
+	if (arg_number(&c->args, 0, SMS_MAX - 1, 0, &i) < 0 ||
+	    arg_number(&c->args, 0, 4, 0, &flag) < 0)
 		return END_CMS(CMS_INDEX);
 	for (unsigned k = 0; k < SMS_MAX; k++) {
 		struct message *x = &c->m->sms.store[k];
-		bool hit = flag == 0 ? k == i : flag == 4 || x->state == SMS_READ ||
-			   (flag >= 2 && x->state == SMS_SENT) || (flag >= 3 && x->state == SMS_UNSENT);
+		bool hit = flag == 0 ? k == i
+				     : flag == 4 || x->state == SMS_READ ||
+					       (flag >= 2 && x->state == SMS_SENT) ||
+					       (flag >= 3 && x->state == SMS_UNSENT);
 
 		if (hit)
 			x->used = false;
@@ -366,7 +370,8 @@ static int do_cnmi(struct call *c)
 	unsigned mode, mt, bm, ds;
 
 	if (c->form == FORM_READ) {
-		port_say(c->port, "+CNMI: %u,%u,0,%u,0", set->cnmi_mode, set->cnmi_mt, set->cnmi_ds);
+		port_say(c->port, "+CNMI: %u,%u,0,%u,0", set->cnmi_mode, set->cnmi_mt,
+			 set->cnmi_ds);
 		return END_OK;
 	}
 	if (c->form == FORM_TEST) {
@@ -392,8 +397,8 @@ static int do_cpms(struct call *c)
 	if (c->form == FORM_TEST)
 		port_say(c->port, "+CPMS: (\"ME\",\"SM\"),(\"ME\",\"SM\"),(\"ME\",\"SM\")");
 	else if (c->form == FORM_READ)
-		port_say(c->port, "+CPMS: \"ME\",%u,%d,\"ME\",%u,%d,\"ME\",%u,%d", n, SMS_MAX, n, SMS_MAX, n,
-			 SMS_MAX);
+		port_say(c->port, "+CPMS: \"ME\",%u,%d,\"ME\",%u,%d,\"ME\",%u,%d", n, SMS_MAX, n,
+			 SMS_MAX, n, SMS_MAX);
 	else
 		port_say(c->port, "+CPMS: %u,%d,%u,%d,%u,%d", n, SMS_MAX, n, SMS_MAX, n, SMS_MAX);
 	return END_OK;

@@ -215,7 +215,10 @@ static void vpcd_free(struct card *c)
 }
 
 static const struct card_ops ops = {
-	.reset = vpcd_reset, .power_off = vpcd_power_off, .transmit = vpcd_transmit, .free = vpcd_free,
+	.reset = vpcd_reset,
+	.power_off = vpcd_power_off,
+	.transmit = vpcd_transmit,
+	.free = vpcd_free,
 };
 
 int vpcd_open(unsigned port, struct card **ret)
