@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 
 #include "ctl/ctl.h"
+#include "ipa/eims.h"
 #include "ipa/ipa.h"
 #include "modem/modem.h"
 #include "settings.h"
@@ -28,6 +29,10 @@ struct app {
 	struct profile_job *profile_job;        /* NULL: none is under way */
 	struct list_node card_waits;            /* calls that wait for the card to be read */
 	bool impatient;                         /* one of them has waited long enough */
+	/* ipa_methods.c */
+	struct ctl_job *poll_job;
+	struct add_call *add_call;
+	bool first_eim_tried;
 };
 
 /* Exit codes, in cellmuxd(8). */
@@ -56,6 +61,9 @@ void modem_methods_changed(struct app *app, unsigned what);
 void modem_methods_refreshed(struct app *app);
 
 
+/* dial.c: ipa.dial() */
+struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+
 /* euicc_json.c: the answers of euicc, profiles, eims, notifications; the card in one object. */
 struct json_object *euicc_to_json(const struct ipa *i);
 struct json_object *euicc_brief_to_json(const struct ipa *i);
@@ -70,5 +78,10 @@ void euicc_methods_open(struct app *app);
 void euicc_methods_close(struct app *app);
 /* The IPA's changed(). */
 void euicc_methods_changed(struct app *app, unsigned what);
+
+/* ipa_methods.c */
+extern const struct ctl_method ipa_methods[];
+void ipa_methods_close(struct app *app);
+void ipa_methods_changed(struct app *app, unsigned what);
 
 #endif

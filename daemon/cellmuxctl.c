@@ -25,6 +25,9 @@ static const char usage[] =
 	"  euicc                   the eUICC itself\n"
 	"  eims                    the eIMs that may manage it\n"
 	"  notifications           what waits on the card to be delivered\n"
+	"  ipa status              the eIMs: visits, problems, what was done for them\n"
+	"  ipa poll [EIM]          visit them now\n"
+	"  eim add FILE            the first eIM of an eUICC that has none\n"
 	"  job ID                  how far a job is\n"
 	"  log [LEVEL]             show or set what the daemon logs\n"
 	"  hello                   who the daemon is and what you may do\n"
@@ -142,6 +145,20 @@ static const struct command {
 	{ "notifications", 0, 0, { 0 }, NULL, run_notifications,
 	  "Usage: cellmuxctl notifications\n"
 	  "Lists the notifications that wait on the eUICC to be delivered.\n" },
+	{ "ipa", 1, 2, { OPT_NO_WAIT }, check_ipa, run_ipa,
+	  "Usage: cellmuxctl ipa status\n"
+	  "       cellmuxctl ipa poll [EIM] [--no-wait]\n"
+	  "Shows the eIMs, when they are visited and what was done for them; or visits them now, all or\n"
+	  "one, and waits until everything they want is done and reported.\n"
+	  "\n"
+	  "      --no-wait           print the number of the job and end\n"
+	  "\n"
+	  "Example:\n"
+	  "  cellmuxctl ipa poll && cellmuxctl profiles\n" },
+	{ "eim", 2, 2, { 0 }, check_eim, run_eim,
+	  "Usage: cellmuxctl eim add FILE\n"
+	  "Gives the first eIM to an eUICC that has none. FILE holds an AddInitialEimRequest or\n"
+	  "EimConfigurationData in DER, as the eIM's operator provides it.\n" },
 	{ "job", 1, 1, { OPT_CANCEL }, check_job, run_job,
 	  "Usage: cellmuxctl job ID [--cancel]\n"
 	  "Shows how far a job is. The last 16 ended ones are remembered.\n"

@@ -41,6 +41,9 @@ enum end run_profiles(struct request *r);
 enum end run_eims(struct request *r);
 enum end run_notifications(struct request *r);
 enum end run_profile(struct request *r);
+/* cellmuxctl_ipa.c */
+enum end run_ipa(struct request *r);
+enum end run_eim(struct request *r);
 
 /*
  * What is wrong with the arguments, told before anything is connected; END_OK: nothing. Options
@@ -52,6 +55,8 @@ enum end check_watch(const struct request *r);
 enum end check_modem(const struct request *r);
 enum end check_job(const struct request *r);
 enum end check_profile(const struct request *r);
+enum end check_ipa(const struct request *r);
+enum end check_eim(const struct request *r);
 
 /* cellmuxctl_words.c: the modem's status in words, for the table and for what has changed. */
 struct aspect {

@@ -7,6 +7,7 @@
 #include "core/util.h"
 
 static const char *const radio_words[] = { "on", "keep", NULL };
+static const char *const network_words[] = { "cellular", "any", NULL };
 static const char *const level_words[] = { "error", "warning", "info", "debug", "trace", NULL };
 
 #define AT(member)      CONF_AT(struct settings, member)
@@ -39,6 +40,28 @@ static const struct conf_key keys[] = {
 	{ "modem", "gap", CONF_NUMBER, AT(gap_ms), .preset = "0", .min = 0, .max = 1000,
 	  .help = "Milliseconds between an answer and the next command. 0: what the module's family\n"
 		  "asks for, which is mostly nothing." },
+
+	{ "ipa", "interval", CONF_NUMBER, AT(ipa_interval_s), .preset = "86400", .min = 0, .max = 31536000,
+	  .help = "Seconds between two visits at an eIM. 0: only when something has happened, or on\n"
+		  "demand (cellmuxctl ipa poll)." },
+	{ "ipa", "spread", CONF_NUMBER, AT(ipa_spread_s), .preset = "60", .min = 1, .max = 86400,
+	  .help = "After the network has come back, the first visit is delayed by a random time of up\n"
+		  "to so many seconds: a fleet does not come back all at once." },
+	{ "ipa", "rollback_after", CONF_NUMBER, AT(ipa_rollback_s), .preset = "300", .min = 10, .max = 86400,
+	  .help = "Seconds in which a profile that an eIM has enabled must reach it. After that the\n"
+		  "profile before is enabled again, if the eIM has allowed it." },
+	{ "ipa", "network", CONF_CHOICE, AT(ipa_network), .preset = "cellular", .words = network_words,
+	  .help = "What leads to the eIMs: cellular, the module's network, so that nothing is tried\n"
+		  "while it is not registered; or any, there is another way, too." },
+	{ "ipa", "interface", CONF_TEXT, AT_TEXT(ipa_interface), .preset = "",
+	  .help = "Network interface that traffic to eIMs is bound to, wwan0 for example. Empty: as the\n"
+		  "routes say." },
+	{ "ipa", "ca", CONF_TEXT, AT_TEXT(ipa_ca), .preset = "",
+	  .help = "Certificates of authorities that eIMs are believed by, a file or a directory, PEM or\n"
+		  "DER. Not needed for those whose key or certificate is pinned on the card." },
+	{ "ipa", "first_eim", CONF_TEXT, AT_TEXT(ipa_first_eim), .preset = "",
+	  .help = "File with the configuration of the first eIM (AddInitialEimRequest, or one or more\n"
+		  "EimConfigurationData, DER): given to a card that has none." },
 
 	{ "socket", "path", CONF_TEXT, AT_TEXT(socket), .preset = "",
 	  .help = "The control socket; empty: cellmux.sock in the run directory." },

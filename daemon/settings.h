@@ -7,6 +7,7 @@
 #include "core/conf.h"
 
 enum radio_policy { RADIO_ON, RADIO_KEEP };
+enum ipa_network { IPA_NETWORK_CELLULAR, IPA_NETWORK_ANY };
 
 struct settings {
 	char device[256];
@@ -16,6 +17,9 @@ struct settings {
 	unsigned radio;                 /* enum radio_policy */
 	unsigned alive_s, gap_ms;
 	bool wait;
+	unsigned ipa_interval_s, ipa_spread_s, ipa_rollback_s;
+	unsigned ipa_network;           /* enum ipa_network */
+	char ipa_ca[256], ipa_interface[16], ipa_first_eim[256];
 	char run_dir[200], state_dir[200];
 	char socket[108];               /* "" cellmux.sock in run_dir */
 	char reader_group[33], admin_group[33];

@@ -46,6 +46,19 @@ static void watch_card(struct app *app)
 	app->card_there = there;
 }
 
+/* The way to the eIMs, as far as the module is part of it. */
+static void watch_network(struct app *app)
+{
+	const struct modem_status *st = &app->modem.st;
+	uint8_t plmn[3];
+	bool known = esipa_plmn(text_of(st->plmn), plmn) == 0;
+
+	snprintf(app->ipa.o.imei, sizeof(app->ipa.o.imei), "%s", st->imei);
+	ipa_online(&app->ipa, app->settings.ipa_network == IPA_NETWORK_ANY ||
+			      (st->state == MODEM_READY && st->registered),
+		   octets_from(plmn, known ? sizeof(plmn) : 0));
+}
+
 static void on_followed(struct modem *m, const struct cause *why)
 {
 	ipa_followed(&container_of(m, struct app, modem)->ipa, why);
@@ -63,7 +76,10 @@ static void on_follow_stop(struct ipa *i)
 
 static void on_ipa_changed(struct ipa *i, unsigned what)
 {
-	euicc_methods_changed(container_of(i, struct app, ipa), what);
+	struct app *app = container_of(i, struct app, ipa);
+
+	euicc_methods_changed(app, what);
+	ipa_methods_changed(app, what);
 }
 
 /* --- the modem --------------------------------------------------------------------------------------- */
@@ -78,6 +94,7 @@ static void on_changed(struct modem *m, unsigned what)
 		notify_status(status);
 	}
 	watch_card(app);
+	watch_network(app);
 	modem_methods_changed(app, what);
 }
 
@@ -134,7 +151,8 @@ static int complain(int r, const char *why)
 	}
 }
 
-static const struct ctl_method *const methods[] = { modem_methods, euicc_methods, NULL };
+static const struct ctl_method *const methods[] = { modem_methods, euicc_methods, ipa_methods,
+						     NULL };
 
 static int open_parts(struct app *app)
 {
@@ -154,10 +172,17 @@ static int open_parts(struct app *app)
 	app->ipa.changed = on_ipa_changed;
 	app->ipa.follow = on_follow;
 	app->ipa.follow_stop = on_follow_stop;
+	app->ipa.dial = app_dial;
+	app->ipa.o = (struct ipa_options){ .state_dir = s->state_dir, .interval_s = s->ipa_interval_s,
+					   .spread_s = s->ipa_spread_s, .rollback_s = s->ipa_rollback_s };
 	r = modem_open(&app->modem, s->wait, why);
 	if (r < 0)
 		return complain(r, why);
-	ipa_open(&app->ipa, &app->modem.card.channel);
+	r = ipa_open(&app->ipa, &app->modem.card.channel);
+	if (r < 0) {
+		modem_close(&app->modem);
+		return complain(r, strerror(-r));
+	}
 	r = ctl_open(&app->ctl, &app->user, &o, methods, why);
 	if (r < 0) {
 		ipa_close(&app->ipa);
@@ -209,6 +234,7 @@ static void close_card(struct app *app)
 static void close_parts(struct app *app)
 {
 	euicc_methods_close(app);
+	ipa_methods_close(app);
 	modem_methods_close(app);
 	close_card(app);
 	ctl_close(app->ctl);

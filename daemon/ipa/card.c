@@ -70,6 +70,8 @@ enum step_verdict ipa_keep_facts(struct proc *p)
 	if (p->answer.kind != CAUSE_NONE)
 		return ipa_no_answer(p);
 	i->facts_seq++;
+	if (i->reading & 1u << FACT_EIMS)
+		ipa_eims_read(i);
 	if (i->card == IPA_CARD_READY)
 		i->changed(i, changes(i->reading));
 	return STEP_NEXT;
@@ -120,6 +122,7 @@ static void on_read_ended(struct ipa_work *w, const struct cause *why)
 		if (first) {
 			i->card = IPA_CARD_READY;
 			i->changed(i, changes(FACTS_ALL));
+			ipa_eims_card_ready(i);
 		}
 		if (i->want)
 			ipa_submit(i, &i->read_card);

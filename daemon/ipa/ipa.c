@@ -138,6 +138,98 @@ int ipa_ask_module(struct ipa *i, const char *iccid)
 	return 0;
 }
 
+/* --- the network ---------------------------------------------------------------------------------------- */
+
+static void on_patience(struct ev_alarm *a)
+{
+	answered(container_of(a, struct ipa, patience),
+		 &(struct cause){ CAUSE_REFUSED, "network", -1, NULL });
+}
+
+int ipa_ask_network(struct ipa *i, unsigned patience_ms)
+{
+	if (i->online)
+		return STEP_SKIP;
+	note_step(i);
+	i->asked = IPA_ASKED_NETWORK;
+	i->patience.fired = on_patience;
+	ev_alarm_start(&i->patience, patience_ms);
+	return 0;
+}
+
+void ipa_online(struct ipa *i, bool online, struct octets plmn)
+{
+	bool was = i->online;
+
+	if (plmn.n == sizeof(i->plmn_store)) {
+		memcpy(i->plmn_store, plmn.p, plmn.n);
+		i->plmn = octets_from(i->plmn_store, plmn.n);
+	}
+	i->online = online;
+	if (online && i->asked == IPA_ASKED_NETWORK) {
+		ev_alarm_stop(&i->patience);
+		answered(i, NULL);
+	}
+	if (was != online)
+		ipa_eims_online(i);
+}
+
+/* --- the eIM ---------------------------------------------------------------------------------------------- */
+
+static void forget_reply(struct ipa *i)
+{
+	free(i->reply);
+	i->reply = NULL;
+	i->answer = (struct octets){ 0 };
+}
+
+static void on_exchanged(struct eim_exchange *x, const struct cause *why)
+{
+	struct ipa *i = container_of(x, struct ipa, exchange);
+	struct cause refused = { CAUSE_REFUSED, "eim", -1, NULL };
+
+	i->eim_why = why ? *why : (struct cause){ 0 };
+	if (why) {
+		refused.code = why->code;
+		ipa_explain(i, "%s", x->text);
+		answered(i, &refused);
+		return;
+	}
+	i->reply = take(x->reply);
+	i->answer = octets_from(i->reply, x->reply_n);
+	answered(i, NULL);
+}
+
+int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request, unsigned patience_ms)
+{
+	note_step(i);
+	forget_reply(i);
+	i->asked = IPA_ASKED_EIM;
+	i->link = link;
+	i->exchange = (struct eim_exchange){ .request = request.p, .request_n = request.n,
+					     .patience_ms = patience_ms, .done = on_exchanged };
+	eim_exchange(link, &i->exchange);
+	return 0;
+}
+
+int ipa_ask_eim(struct ipa *i, struct eim_link *link, const struct tlv_out *w, unsigned patience_ms)
+{
+	size_t n;
+	int r = tlv_done(w, &n);
+
+	return r < 0 ? r : ipa_ask_eim_raw(i, link, octets_from(i->request, n), patience_ms);
+}
+
+enum step_verdict ipa_eim_failed(struct proc *p)
+{
+	struct ipa *i = ipa_of(p);
+
+	proc_fail(p, i->eim_why.kind, i->eim_why.from, i->eim_why.code);
+	return STEP_FAIL;
+}
+
+/* --- the module -------------------------------------------------------------------------------------------- */
+
 void ipa_followed(struct ipa *i, const struct cause *why)
 {
 	if (i->asked == IPA_ASKED_MODULE)
@@ -157,6 +249,12 @@ static void abandon(struct proc *p)
 		break;
 	case IPA_ASKED_MODULE:
 		i->follow_stop(i);
+		break;
+	case IPA_ASKED_NETWORK:
+		ev_alarm_stop(&i->patience);
+		break;
+	case IPA_ASKED_EIM:
+		eim_cancel(i->link, &i->exchange);
 		break;
 	case IPA_ASKED_NOBODY:
 	case _IPA_REQUEST_MAX:
@@ -211,13 +309,26 @@ static void on_pump(struct ev_task *t)
 	i->changed(i, IPA_CHANGED_ACTIVITY);
 }
 
-void ipa_submit(struct ipa *i, struct ipa_work *w)
+static void submit(struct ipa *i, struct ipa_work *w, bool first)
 {
 	if (w->ipa)
 		return;
 	w->ipa = i;
-	list_add(&i->queue, &w->node);
+	if (first)
+		list_add_first(&i->queue, &w->node);
+	else
+		list_add(&i->queue, &w->node);
 	ev_task_start(&i->pump);
+}
+
+void ipa_submit(struct ipa *i, struct ipa_work *w)
+{
+	submit(i, w, false);
+}
+
+void ipa_submit_first(struct ipa *i, struct ipa_work *w)
+{
+	submit(i, w, true);
 }
 
 void ipa_withdraw(struct ipa_work *w)
@@ -240,8 +351,12 @@ void ipa_withdraw(struct ipa_work *w)
 
 /* --- life ------------------------------------------------------------------------------------------------- */
 
-void ipa_open(struct ipa *i, struct card_channel *channel)
+int ipa_open(struct ipa *i, struct card_channel *channel)
 {
+	int r = ipa_eims_open(i);
+
+	if (r < 0)
+		return r;
 	list_init(&i->queue);
 	i->pump.run = on_pump;
 	i->proc.name = "ipa";
@@ -249,6 +364,7 @@ void ipa_open(struct ipa *i, struct card_channel *channel)
 	i->proc.finished = on_finished;
 	euicc_init(&i->euicc, channel);
 	ipa_card_open(i);
+	return 0;
 }
 
 void ipa_close(struct ipa *i)
@@ -269,6 +385,8 @@ void ipa_close(struct ipa *i)
 		w->ipa = NULL;
 		w->ended(w, &why);
 	}
+	ipa_eims_close(i);
+	forget_reply(i);
 	ev_task_stop(&i->pump);
 	euicc_close(&i->euicc);
 	euicc_done(&i->euicc);

@@ -13,7 +13,10 @@
 #include "core/proc.h"
 #include "euicc/euicc.h"
 #include "euicc/facts.h"
+#include "ipa/journal.h"
+#include "ipa/schedule.h"
 #include "link/card.h"
+#include "link/eim.h"
 
 #define IPA_TEXT_MAX 192
 #define IPA_REQUEST_MAX 4096    /* of what is put together here; large payloads are passed by */
@@ -64,10 +67,24 @@ enum ipa_request {
 	IPA_ASKED_CARD,
 	IPA_ASKED_READER,       /* a reading of facts */
 	IPA_ASKED_MODULE,       /* to follow the card */
+	IPA_ASKED_NETWORK,      /* to be there */
+	IPA_ASKED_EIM,
 	_IPA_REQUEST_MAX
 };
 
+struct ipa_options {
+	const char *state_dir;
+	unsigned interval_s;            /* between two visits at an eIM; 0: only when asked for */
+	unsigned spread_s;              /* after the network is back, at most so long */
+	unsigned rollback_s;            /* how long a new profile may take to reach the eIM */
+	char imei[18];                  /* "" not known; for deviceInfo */
+	uint32_t features;              /* ESIPA_IPA_…, what this IPA can do */
+};
+
+struct ipa_eim;
+
 struct ipa {
+	struct ipa_options o;
 	void (*changed)(struct ipa *i, unsigned what);
 	/*
 	 * Another profile is enabled: the module must use it (iccid, digits; "" none). ipa_followed()
@@ -75,6 +92,8 @@ struct ipa {
 	 */
 	void (*follow)(struct ipa *i, const char *iccid);
 	void (*follow_stop)(struct ipa *i);
+	/* A way to this eIM, the caller's to free; NULL, and why: there is none. */
+	struct eim_link *(*dial)(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
 
 	/* to be read */
 	enum ipa_card card;
@@ -82,6 +101,8 @@ struct ipa {
 	struct euicc_facts facts;       /* with READY */
 	uint32_t facts_seq;             /* counts readings */
 	struct ipa_work *now;           /* what is being done; NULL: nothing */
+	bool online;
+	struct octets plmn;             /* last one the module was registered in; empty: none yet */
 
 	/* the layer's own, from here */
 	struct euicc euicc;
@@ -92,7 +113,12 @@ struct ipa {
 	struct euicc_call call;
 	struct facts_reader reader;
 	uint8_t request[IPA_REQUEST_MAX];
-	struct octets answer;           /* of the card, valid in judge() */
+	struct octets answer;           /* of the card or the eIM, valid in judge() */
+	struct eim_link *link;          /* that is asked */
+	struct eim_exchange exchange;
+	uint8_t *reply;                 /* the answer of an eIM; the next one replaces it */
+	struct cause eim_why;           /* as the link gave it, before it was made a refusal */
+	struct ev_alarm patience;       /* of the wait for the network */
 	char error_text[IPA_TEXT_MAX];
 	struct ev_task pump;
 	struct ev_alarm again;          /* another try to reach a card */
@@ -101,11 +127,14 @@ struct ipa {
 	struct ipa_work read_card;      /* card.c */
 	uint32_t want;                  /* facts to be read: 1 << enum euicc_fact */
 	uint32_t reading;
-	char had_eid[ES10_EID_TEXT_MAX];
+
+	struct ipa_eims *eims;          /* eims.c */
+	struct ipa_journal journal;
+	uint8_t plmn_store[3];
 };
 
-/* changed, follow and follow_stop are set, the rest is zero. The channel must outlive it. */
-void ipa_open(struct ipa *i, struct card_channel *channel);
+/* Options and callbacks are set, the rest is zero. The channel must outlive it. 0 or -errno. */
+int ipa_open(struct ipa *i, struct card_channel *channel);
 /* What runs and what waits ends with CANCELLED, at once; the ISD-R's channel is given back. */
 void ipa_close(struct ipa *i);
 
@@ -114,9 +143,12 @@ void ipa_card_came(struct ipa *i);
 void ipa_card_went(struct ipa *i);
 /* Ends ipa.follow(). why NULL: the module uses the profile. */
 void ipa_followed(struct ipa *i, const struct cause *why);
+/* The network that leads to the eIMs is there, or is not; plmn as in TS 24.008, or empty. */
+void ipa_online(struct ipa *i, bool online, struct octets plmn);
 
-/* To the end of the queue. */
+/* To the end of the queue; in front of all that waits. */
 void ipa_submit(struct ipa *i, struct ipa_work *w);
+void ipa_submit_first(struct ipa *i, struct ipa_work *w);
 /* ended() will not be called. Fine for what is not submitted. */
 void ipa_withdraw(struct ipa_work *w);
 /* In ended(): what went wrong in words, "" where the cause says all. */
@@ -140,6 +172,18 @@ struct tlv_out ipa_writer(struct ipa *i);
 int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w);
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command);
 int ipa_ask_module(struct ipa *i, const char *iccid);
+/* Answered when the network is there, or with TIMEOUT. STEP_SKIP: it is there. */
+int ipa_ask_network(struct ipa *i, unsigned patience_ms);
+/*
+ * Asks an eIM: what the writer has put, or octets that stay. Whatever goes wrong on the way is
+ * REFUSED for the driver, which must neither repeat it by itself nor take it for a lost card;
+ * i->eim_why has the cause.
+ */
+int ipa_ask_eim(struct ipa *i, struct eim_link *link, const struct tlv_out *w, unsigned patience_ms);
+int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request,
+		    unsigned patience_ms);
+/* From judge(): fails with i->eim_why. */
+enum step_verdict ipa_eim_failed(struct proc *p);
 /* Reads these facts as part of other work; its judge is, or ends with, ipa_keep_facts(). */
 int ipa_ask_facts(struct ipa *i, uint32_t facts);
 enum step_verdict ipa_keep_facts(struct proc *p);
@@ -154,5 +198,13 @@ __printf(2, 3) void ipa_explain(struct ipa *i, const char *fmt, ...);
 /* card.c */
 void ipa_card_open(struct ipa *i);
 void ipa_card_close(struct ipa *i);
+
+/* eims.c */
+int ipa_eims_open(struct ipa *i);
+void ipa_eims_close(struct ipa *i);
+/* The eIMs on the card have been read; the card was read for the first time since it came. */
+void ipa_eims_read(struct ipa *i);
+void ipa_eims_card_ready(struct ipa *i);
+void ipa_eims_online(struct ipa *i);
 
 #endif

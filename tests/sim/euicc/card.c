@@ -117,9 +117,8 @@ static uint16_t more_sw(const struct ve_response *r)
 }
 
 /* The next octets of the response, and whether there are more of them. */
-static void answer_part(struct ve *e, size_t n)
+static void answer_part(struct ve *e, struct ve_response *r, size_t n)
 {
-	struct ve_response *r = &e->response;
 	const uint8_t *from = r->data + r->at;
 
 	r->at += n;
@@ -129,22 +128,21 @@ static void answer_part(struct ve *e, size_t n)
 /* Data goes out at once if the command has no data of its own, else by GET RESPONSE. */
 static void deliver(struct ve *e, const struct apdu *a, bool outgoing)
 {
-	struct ve_response *r = &e->response;
+	struct ve_response *r = &e->responses[a->channel];
 	bool at_once = e->who->data_at_once && a->has_le;
 
-	r->channel = a->channel;
 	if (outgoing && a->has_le) {
 		if (a->le <= r->n) {
 			r->n = a->le;
-			answer_part(e, a->le);
+			answer_part(e, r, a->le);
 		} else if (at_once && a->le == 256) {
-			answer_part(e, r->n);
+			answer_part(e, r, r->n);
 		} else {
 			answer(e, NULL, 0, SW_EXACT | r->n);
 			r->n = 0;
 		}
 	} else if (at_once) {
-		answer_part(e, MIN(r->n, 256u));
+		answer_part(e, r, MIN(r->n, 256u));
 	} else {
 		answer(e, NULL, 0, more_sw(r));
 	}
@@ -152,10 +150,10 @@ static void deliver(struct ve *e, const struct apdu *a, bool outgoing)
 
 static void get_response(struct ve *e, const struct apdu *a)
 {
-	struct ve_response *r = &e->response;
+	struct ve_response *r = &e->responses[a->channel];
 	size_t left = r->n - r->at;
 
-	if (!left || r->channel != a->channel) {
+	if (!left) {
 		answer(e, NULL, 0, SW_CONDITIONS);
 	} else if (r->fetch_sw) {
 		answer(e, NULL, 0, r->fetch_sw);
@@ -167,7 +165,7 @@ static void get_response(struct ve *e, const struct apdu *a)
 	} else if (a->le > left) {
 		answer(e, NULL, 0, SW_EXACT | left);
 	} else {
-		answer_part(e, a->le);
+		answer_part(e, r, a->le);
 	}
 }
 
@@ -187,12 +185,13 @@ static uint16_t keep_state(struct ve *e, uint16_t sw)
 
 static void run_command(struct ve *e, const struct apdu *a)
 {
-	struct tlv_out w = { e->response.data, sizeof(e->response.data) };
+	struct ve_response *r = &e->responses[a->channel];
+	struct tlv_out w = { r->data, sizeof(r->data) };
 	const struct iso_command *c;
 	uint16_t sw;
 
-	e->response.n = e->response.at = 0;
-	e->response.fetch_sw = 0;
+	r->n = r->at = 0;
+	r->fetch_sw = 0;
 	sw = ve_iso_find(a, &c);
 	if (sw == SW_OK)
 		sw = c->run(e, a, &w);
@@ -200,7 +199,7 @@ static void run_command(struct ve *e, const struct apdu *a)
 		sw = SW_MEMORY_FAILURE;
 	sw = keep_state(e, sw);
 	if (sw == SW_OK && w.len) {
-		e->response.n = w.len;
+		r->n = w.len;
 		deliver(e, a, c->outgoing);
 	} else {
 		answer(e, NULL, 0, sw);
@@ -228,7 +227,8 @@ static void forget(struct ve *e)
 {
 	ev_task_stop(&e->starting);
 	ev_alarm_stop(&e->thinking);
-	e->response.n = e->response.at = 0;
+	for (unsigned i = 0; i < APDU_CHANNELS; i++)
+		e->responses[i].n = e->responses[i].at = 0;
 	e->command.open = false;
 	e->proactive = VE_PROACTIVE_NONE;
 	e->capabilities = 0;

@@ -44,12 +44,14 @@ enum ve_proactive {
 	_VE_PROACTIVE_MAX
 };
 
-/* What an ES10 command waits for besides its answer. */
+/*
+ * The answer of the last command of a channel, as far as it was not fetched. One for each: modules
+ * ask the basic channel for its status at any time, and hosts' answers do not suffer from it.
+ */
 struct ve_response {
 	uint8_t data[VE_RESPONSE_MAX];
 	size_t n;
 	size_t at;                      /* first octet not fetched yet */
-	unsigned channel;
 	uint16_t fetch_sw;              /* GET RESPONSE fails so; 0: it does not */
 };
 
@@ -76,7 +78,7 @@ struct ve {
 	unsigned more_ms;               /* that this command takes beyond the usual */
 
 	struct ve_channel channels[APDU_CHANNELS];
-	struct ve_response response;
+	struct ve_response responses[APDU_CHANNELS];
 	struct ve_command command;
 	enum ve_proactive proactive;
 	uint8_t capabilities;           /* tags seen in TERMINAL CAPABILITY: bit 0 is 80 */

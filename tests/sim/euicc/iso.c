@@ -107,7 +107,7 @@ static uint16_t select_isdr(struct ve *e, const struct apdu *a, struct tlv_out *
 	if (a->channel && e->who->isdr_logical_sw)
 		return e->who->isdr_logical_sw;
 	put_isdr_fci(e, a->data, w);
-	e->response.fetch_sw = e->who->fci_fetch_sw;
+	e->responses[a->channel].fetch_sw = e->who->fci_fetch_sw;
 	return SW_OK;
 }
 
