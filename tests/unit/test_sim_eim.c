@@ -33,7 +33,9 @@ static void load_certificates(void)
 {
 	const char *why;
 
-	assert_int_equal(se_card_certificates(&eim, card, example("CERT_EUM"), example("CERT_EUICC"), &why), 0);
+	assert_int_equal(
+		se_card_certificates(&eim, card, example("CERT_EUM"), example("CERT_EUICC"), &why),
+		0);
 }
 
 static int setup(void **state)
@@ -139,8 +141,9 @@ static void packages_are_signed_bit_by_bit(void **state)
 
 static void an_association_token_is_signed_with(void **state)
 {
-	struct octets want = example("EuiccPackageRequest 2: counter 8, addEim; the signing eIM has token 5, so "
-				     "the signature covers the 30 TLV followed by 840105");
+	struct octets want =
+		example("EuiccPackageRequest 2: counter 8, addEim; the signing eIM has token 5, so "
+			"the signature covers the 30 TLV followed by 840105");
 	static struct se_order order = { .kind = SE_KIND_ECO, .what = "add-eim" };
 	struct tlv_out w = { .buf = order.body, .cap = sizeof(order.body) };
 	struct octets entry = example("addEim");
@@ -170,7 +173,8 @@ static void token_objects_are_integers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		same(octets_from(buf, se_token_do(rows[i].token, buf)), octets_of_hex(rows[i].hex), rows[i].hex);
+		same(octets_from(buf, se_token_do(rows[i].token, buf)), octets_of_hex(rows[i].hex),
+		     rows[i].hex);
 }
 
 static void every_operation_is_encoded_as_in_the_examples(void **state)
@@ -262,7 +266,8 @@ static void requests_for_data_and_downloads_are_those_of_the_examples(void **sta
 			struct tlv_doc doc;
 			struct tlv top = tlv_open(&doc, example(rows[i].title));
 
-			same(octets_from(p->body, p->body_n), tlv_take(&top, tlv_peek(&top)), rows[i].order);
+			same(octets_from(p->body, p->body_n), tlv_take(&top, tlv_peek(&top)),
+			     rows[i].order);
 			continue;
 		}
 		assert_int_equal(se_package_prepare(&eim, card, p), 0);
@@ -274,8 +279,14 @@ static void configuration_data_is_that_of_the_examples(void **state)
 {
 	uint8_t spki[256], buf[512];
 	size_t n;
-	struct se_config c = { .id = "eim2", .fqdn = "eim2.example", .id_type = 2, .has_counter = true,
-			       .token = true, .has_protocols = true, .protocols = 0x80, .indirect = true };
+	struct se_config c = { .id = "eim2",
+			       .fqdn = "eim2.example",
+			       .id_type = 2,
+			       .has_counter = true,
+			       .token = true,
+			       .has_protocols = true,
+			       .protocols = 0x80,
+			       .indirect = true };
 	struct tlv_out w = { .buf = buf, .cap = sizeof(buf) };
 	struct tlv_mark m;
 
@@ -285,8 +296,10 @@ static void configuration_data_is_that_of_the_examples(void **state)
 	m = tlv_begin(&w, 0x30);
 	se_config_put(&w, &c);
 	tlv_close(&w, m);
-	same(octets_from(buf, w.len), example("EimConfigurationData of eim2 (FQDN, counter 0, token requested, "
-					      "public key, retrieve HTTPS, indirect download)"), "eim2");
+	same(octets_from(buf, w.len),
+	     example("EimConfigurationData of eim2 (FQDN, counter 0, token requested, "
+		     "public key, retrieve HTTPS, indirect download)"),
+	     "eim2");
 }
 
 static void brainpool_signs_and_verifies_as_well(void **state)
@@ -367,7 +380,8 @@ static void indirect_downloads_are_refused_without_an_smdp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		same(ask(example(rows[i].title), 200), octets_of_hex(rows[i].answer), rows[i].title);
+		same(ask(example(rows[i].title), 200), octets_of_hex(rows[i].answer),
+		     rows[i].title);
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -384,7 +398,8 @@ static void a_result_is_taken_once_and_acknowledged_always(void **state)
 	assert_int_equal(p->duplicates, 0);
 	assert_int_equal(p->verdict, SE_VERIFIED);
 	assert_false(p->error);
-	assert_string_equal(p->outcome, "enable ok; list-profiles " ICCID_A " enabled, " ICCID_B " disabled");
+	assert_string_equal(p->outcome,
+			    "enable ok; list-profiles " ICCID_A " enabled, " ICCID_B " disabled");
 	same(ask(result, 200), octets_of_hex("BF5006BF5303800115"), "acknowledgement again");
 	assert_int_equal(p->results, 1);
 	assert_int_equal(p->duplicates, 1);
@@ -417,24 +432,27 @@ static void the_layouts_of_v1_0_are_understood(void **state)
 	(void)state;
 	card->version = SE_V1_0;
 	same(ask(example("v1.0 | ProvideEimPackageResult, result and notifications"), 200),
-	     example("ProvideEimPackageResultResponse, acknowledgements 20 and 21"), "v1.0 with notifications");
+	     example("ProvideEimPackageResultResponse, acknowledgements 20 and 21"),
+	     "v1.0 with notifications");
 	assert_int_equal(p->results, 1);
 	assert_int_equal(card->notes_n, 1);
-	same(ask(example("v1.0 | ProvideEimPackageResult (no EID)"), 200), octets_of_hex("BF5006BF5303800115"),
-	     "v1.0 without EID");
+	same(ask(example("v1.0 | ProvideEimPackageResult (no EID)"), 200),
+	     octets_of_hex("BF5006BF5303800115"), "v1.0 without EID");
 	assert_int_equal(p->duplicates, 1);
 	/* The trigger result has the transaction id of package 1, which now is the trigger's. */
 	p->tx_n = 0;
 	load = queue("download --none");
 	load->state = SE_SENT;
-	assert_int_equal(ask(example("v1.0 | HandleNotification with a download result"), 204).n, 0);
+	assert_int_equal(ask(example("v1.0 | HandleNotification with a download result"), 204).n,
+			 0);
 	assert_int_equal(load->results, 1);
 	assert_int_equal(load->verdict, SE_VERIFIED);
 	load = queue("data-request all");
 	load->state = SE_SENT;
 	load->sent = 1;
 	same(ask(example("v1.0 | ProvideEimPackageResult, invalidPackageFormat"), 200),
-	     example("v1.0 | ProvideEimPackageResult response, nothing to acknowledge"), "v1.0 refusal");
+	     example("v1.0 | ProvideEimPackageResult response, nothing to acknowledge"),
+	     "v1.0 refusal");
 	assert_int_equal(load->state, SE_FAILED);
 }
 
@@ -443,7 +461,7 @@ static void nothing_that_was_touched_is_taken(void **state)
 	struct octets message = example("ProvideEimPackageResult with package result");
 	struct octets result = example("EuiccPackageResult 1: enable ok, list");
 	_cleanup_(freep) uint8_t *copy = malloc(message.n);
-	size_t from = message.n - result.n + 7;        /* behind the heads of BF51, A0 and their lengths */
+	size_t from = message.n - result.n + 7; /* behind the heads of BF51, A0 and their lengths */
 	struct octets nothing = octets_of_hex("BF50023000");
 	struct se_package *p = send_package_1();
 	struct se_exchange x;
@@ -456,7 +474,8 @@ static void nothing_that_was_touched_is_taken(void **state)
 		x = (struct se_exchange){ .request = octets_from(copy, message.n) };
 		assert_int_equal(se_esipa_handle(&eim, &x), 0);
 		/* Never an acknowledgement of anything. */
-		assert_true(x.status == 400 || octets_same(octets_from(x.response, x.response_n), nothing));
+		assert_true(x.status == 400 ||
+			    octets_same(octets_from(x.response, x.response_n), nothing));
 		free(x.response);
 		if (p->results || p->state != SE_SENT) {
 			print_error("octet %zu: taken\n", at);
@@ -508,14 +527,17 @@ static void a_chain_that_is_not_right_is_refused(void **state)
 		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 			const char *why;
 
-			snprintf(path, sizeof(path), "tests/vectors/rsp/pki/%s/%s", folders[f], rows[i].euicc);
+			snprintf(path, sizeof(path), "tests/vectors/rsp/pki/%s/%s", folders[f],
+				 rows[i].euicc);
 			assert_int_equal(se_cert_load(path, &euicc), 0);
-			why = se_chain_check(&anchors, eum, euicc, "89049032000000000000000000000163");
+			why = se_chain_check(&anchors, eum, euicc,
+					     "89049032000000000000000000000163");
 			if (!rows[i].words)
 				assert_null(why);
 			else if (!why || !strstr(why, rows[i].words))
 				fail_msg("%s: %s", rows[i].euicc, why ? why : "taken");
-			assert_non_null(se_chain_check(&none, eum, euicc, "89049032000000000000000000000163"));
+			assert_non_null(se_chain_check(&none, eum, euicc,
+						       "89049032000000000000000000000163"));
 			assert_non_null(se_chain_check(&anchors, euicc, euicc,
 						       "89049032000000000000000000000163"));
 			X509_free(euicc);
@@ -543,7 +565,8 @@ static void errors_conclude_a_package(void **state)
 	struct se_package *p = send_package_1();
 
 	(void)state;
-	same(ask(provide(example("Bad signature, association token 5 configured: unsigned error")), 200),
+	same(ask(provide(example("Bad signature, association token 5 configured: unsigned error")),
+		 200),
 	     octets_of_hex("BF50023000"), "unsigned error");
 	assert_int_equal(p->state, SE_DONE);
 	assert_true(p->error);
@@ -577,7 +600,8 @@ static void a_replay_error_before_any_result_asks_for_stored_results(void **stat
 	tlv_put(&w, 0x87, stored->tx, stored->tx_n);
 	tlv_close(&w, b);
 	tlv_close(&w, a);
-	same(ask(provide(octets_from(buf, w.len)), 200), octets_of_hex("BF5006BF5303800115"), "stored result");
+	same(ask(provide(octets_from(buf, w.len)), 200), octets_of_hex("BF5006BF5303800115"),
+	     "stored result");
 	assert_int_equal(stored->state, SE_DONE);
 	assert_int_equal(p->state, SE_DONE);
 	assert_int_equal(p->results, 1);
@@ -587,8 +611,9 @@ static void a_replay_error_before_any_result_asks_for_stored_results(void **stat
 
 static void a_rollback_in_place_of_the_result_is_one_result(void **state)
 {
-	struct octets response = example("ProfileRollback response: ok with a new signed result (sequence number "
-					 "22)");
+	struct octets response =
+		example("ProfileRollback response: ok with a new signed result (sequence number "
+			"22)");
 	struct se_package *p = send_package_1();
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, response), in = tlv_enter(&top, 0xBF58);
@@ -596,13 +621,14 @@ static void a_rollback_in_place_of_the_result_is_one_result(void **state)
 
 	(void)state;
 	tlv_take(&in, 0x02);
-	same(ask(provide(tlv_take_whole(&in, &tag)), 200), octets_of_hex("BF5006BF5303800116"), "22");
+	same(ask(provide(tlv_take_whole(&in, &tag)), 200), octets_of_hex("BF5006BF5303800116"),
+	     "22");
 	assert_int_equal(p->results, 1);
 	assert_true(p->rolled_back);
 	assert_string_equal(p->outcome, "rollback ok");
 	/* The original one after it is too old, and not a second result. */
-	same(ask(example("ProvideEimPackageResult with package result"), 200), octets_of_hex("BF5006BF5303800115"),
-	     "late");
+	same(ask(example("ProvideEimPackageResult with package result"), 200),
+	     octets_of_hex("BF5006BF5303800115"), "late");
 	assert_int_equal(p->results, 1);
 	assert_int_equal(p->duplicates, 1);
 }
@@ -615,8 +641,10 @@ static void downloads_are_concluded_by_either_way(void **state)
 	(void)state;
 	ask(example("GetEimPackageRequest, minimal"), 200);
 	/* Not offered again while it runs. */
-	same(ask(example("GetEimPackageRequest, minimal"), 200), octets_of_hex("BF4F03020101"), "running");
-	assert_int_equal(ask(example("HandleNotification with that result (direct download)"), 204).n, 0);
+	same(ask(example("GetEimPackageRequest, minimal"), 200), octets_of_hex("BF4F03020101"),
+	     "running");
+	assert_int_equal(
+		ask(example("HandleNotification with that result (direct download)"), 204).n, 0);
 	assert_int_equal(p->state, SE_DONE);
 	assert_int_equal(p->verdict, SE_VERIFIED);
 	assert_string_equal(p->outcome, "installed as A0000005591010FFFFFFFF8900001100");
@@ -640,7 +668,8 @@ static void failed_downloads_say_why(void **state)
 		struct se_package *p = queue("download --none");
 
 		p->state = SE_SENT;
-		same(ask(provide(example(rows[i].title)), 200), octets_of_hex("BF50023000"), rows[i].title);
+		same(ask(provide(example(rows[i].title)), 200), octets_of_hex("BF50023000"),
+		     rows[i].title);
 		assert_int_equal(p->state, SE_DONE);
 		assert_true(p->error);
 		assert_string_equal(p->outcome, rows[i].words);
@@ -654,13 +683,16 @@ static void data_is_learned_from(void **state)
 
 	(void)state;
 	p->state = SE_SENT;
-	same(ask(provide(example("IpaEuiccDataResponse (default SM-DP+, EUICCInfo1, root SM-DS, token 5, "
-				 "transaction id, capabilities, device)")), 200),
+	same(ask(provide(example(
+			 "IpaEuiccDataResponse (default SM-DP+, EUICCInfo1, root SM-DS, token 5, "
+			 "transaction id, capabilities, device)")),
+		 200),
 	     octets_of_hex("BF50023000"), "data");
 	assert_int_equal(p->state, SE_DONE);
 	assert_int_equal(card->token, 5);
-	assert_string_equal(p->outcome, "data: default-smdp dp.example info1 root-smds ds.example capabilities "
-					"device token 5");
+	assert_string_equal(p->outcome,
+			    "data: default-smdp dp.example info1 root-smds ds.example capabilities "
+			    "device token 5");
 	p = queue("data-request");
 	p->state = SE_SENT;
 	list_first(&card->packages, struct se_package, node)->tx_n = 0;
@@ -676,7 +708,8 @@ static void certificates_are_learned_if_they_are_good(void **state)
 	struct tlv_out w = { .buf = buf, .cap = sizeof(buf) };
 	struct tlv_mark a = tlv_begin(&w, 0xBF52), b = tlv_begin(&w, 0xA0);
 	struct tlv_doc doc;
-	struct tlv eum = tlv_open(&doc, example("CERT_EUM")), euicc = tlv_open(&doc, example("CERT_EUICC"));
+	struct tlv eum = tlv_open(&doc, example("CERT_EUM")),
+		   euicc = tlv_open(&doc, example("CERT_EUICC"));
 
 	(void)state;
 	card->eum_n = card->euicc_n = 0;
@@ -746,7 +779,8 @@ static void results_of_every_kind_have_words(void **state)
 		bool error = false, rolled = false;
 		struct tlv_doc doc;
 
-		se_describe_results(tlv_open(&doc, example(rows[i].title)), &w, &error, &rolled, NULL);
+		se_describe_results(tlv_open(&doc, example(rows[i].title)), &w, &error, &rolled,
+				    NULL);
 		assert_string_equal(words, rows[i].words);
 		assert_int_equal(error, rows[i].error);
 		assert_int_equal(doc.fault, TLV_OK);
@@ -765,7 +799,8 @@ static void every_example_is_survived_as_a_request(void **state)
 
 		(void)se_esipa_handle(&eim, &x);
 		free(x.response);
-		x = (struct se_exchange){ .request = provide(one.n < 4000 ? one : octets_from(one.p, 0)) };
+		x = (struct se_exchange){ .request = provide(
+						  one.n < 4000 ? one : octets_from(one.p, 0)) };
 		(void)se_esipa_handle(&eim, &x);
 		free(x.response);
 	}

@@ -156,7 +156,8 @@ static struct octets collect_data(struct octets request)
 static void put_notifications(struct tlv_out *w)
 {
 	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, es10(octets_of_hex("BF2B00"))), in = tlv_enter(&top, 0xBF2B);
+	struct tlv top = tlv_open(&doc, es10(octets_of_hex("BF2B00"))),
+		   in = tlv_enter(&top, 0xBF2B);
 	struct octets list = tlv_maybe(&in, 0xA0);
 
 	if (list.n)

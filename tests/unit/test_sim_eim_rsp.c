@@ -86,7 +86,8 @@ static void recorded_answers_become_esipa_answers(void **state)
 
 		response = member(json_object_array_get_idx(all, rows[i].exchange), "response");
 		text = json_object_to_json_string(response);
-		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(text), "", &answer, &n, &tid), 0);
+		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(text), "", &answer, &n, &tid),
+				 0);
 		top = tlv_open(&doc, octets_from(answer, n));
 		body = tlv_enter(&top, rows[i].tag);
 		body = tlv_enter(&body, 0xA0);
@@ -99,7 +100,8 @@ static void recorded_answers_become_esipa_answers(void **state)
 			uint8_t *want = malloc(strlen(digits));
 			size_t m;
 
-			assert_int_equal(base64_decode(text_of(digits), want, strlen(digits), &m), 0);
+			assert_int_equal(base64_decode(text_of(digits), want, strlen(digits), &m),
+					 0);
 			assert_true(octets_same(tlv_take_whole(&body, &tag), octets_from(want, m)));
 			free(want);
 		}
@@ -133,7 +135,8 @@ static void refusals_become_their_numbers(void **state)
 			 "{\"header\":{\"functionExecutionStatus\":{\"status\":\"Failed\","
 			 "\"statusCodeData\":{\"subjectCode\":\"%s\",\"reasonCode\":\"%s\"}}}}",
 			 rows[i].subject, rows[i].reason);
-		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(body), "", &answer, &n, &tid), 0);
+		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(body), "", &answer, &n, &tid),
+				 0);
 		assert_true(octets_same(octets_from(answer, n), octets_of_hex(rows[i].hex)));
 		free(answer);
 	}
@@ -144,8 +147,8 @@ static void nonsense_becomes_an_undefined_error(void **state)
 	static const char *const rows[] = {
 		"", "{", "[]", "null", "{\"header\":1}", "\"x\"",
 		"{\"header\":{\"functionExecutionStatus\":{\"status\":\"Executed-Success\"}}}",
-		"{\"header\":{\"functionExecutionStatus\":{\"status\":\"Executed-Success\"}},"
-		"\"serverSigned1\":\"!\"}",
+		("{\"header\":{\"functionExecutionStatus\":{\"status\":\"Executed-Success\"}},"
+		 "\"serverSigned1\":\"!\"}"),
 	};
 
 	(void)state;
@@ -238,7 +241,8 @@ static struct tlv esipa(struct tlv_doc *doc, struct octets request, uint32_t tag
 	top = tlv_open(doc, octets_from(copy, ipa.n));
 	top = tlv_enter(&top, tag);
 	if (tlv_peek(&top) != 0xA0)
-		fail_msg("%X: an error, %02X %02X %02X", tag, ipa.body[3], ipa.body[4], ipa.body[5]);
+		fail_msg("%X: an error, %02X %02X %02X", tag, ipa.body[3], ipa.body[4],
+			 ipa.body[5]);
 	return tlv_enter(&top, 0xA0);
 }
 
@@ -272,7 +276,8 @@ static struct octets initiate(struct octets tx, uint8_t tid[16], size_t *tid_n)
 		v = tlv_take_whole(&body, &tag);
 		tlv_put_raw(&w, v.p, v.n);
 	}
-	assert_int_equal(text_copy(octets_text(tlv_take(&body, 0x0C)), matching, sizeof(matching)), 0);
+	assert_int_equal(text_copy(octets_text(tlv_take(&body, 0x0C)), matching, sizeof(matching)),
+			 0);
 	ctx = tlv_begin(&w, 0xA0);
 	tlv_put_text(&w, 0x80, matching);
 	device = tlv_begin(&w, 0xA1);
@@ -385,10 +390,11 @@ static void start_servers(void)
 	snprintf(at, sizeof(at), "127.0.0.1:%u", port_of(p));
 	good(rig_run(&rig, &ran, "sim-eim", "init", rig_path(&rig, "eim"), "--pki",
 		     "tests/vectors/rsp/pki", "--indirect", NULL));
-	p = rig_start(&rig, "sim-eim", "serve", rig_path(&rig, "eim"), "--quiet", "--smdp", at, NULL);
+	p = rig_start(&rig, "sim-eim", "serve", rig_path(&rig, "eim"), "--quiet", "--smdp", at,
+		      NULL);
 	mini_ipa_open(&ipa, "tests/vectors/rsp/pki/nist/ci.pem", (uint16_t)port_of(p));
-	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "card", EID, "--eum-cert",
-		     "tests/vectors/rsp/pki/nist/eum.der", "--euicc-cert",
+	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "card", EID,
+		     "--eum-cert", "tests/vectors/rsp/pki/nist/eum.der", "--euicc-cert",
 		     "tests/vectors/rsp/pki/nist/euicc.der", NULL));
 }
 
@@ -411,8 +417,8 @@ static void a_profile_is_downloaded_through_the_eim(void **state)
 	talk_open(&card, NULL);
 	talk_isdr(&card);
 	memcpy(who.eid, octets_of_hex(EID).p, 16);
-	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "queue", EID, "download",
-		     "LPA:1$" HOST "$MATCH-7", NULL));
+	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "queue", EID,
+		     "download", "LPA:1$" HOST "$MATCH-7", NULL));
 
 	content = mini_ipa_get(&ipa, &who);
 	memcpy(trigger, content.p, content.n);
@@ -433,8 +439,8 @@ static void a_profile_is_downloaded_through_the_eim(void **state)
 	memcpy(pir, v.p, v.n);
 	deliver(tx, octets_from(pir, v.n));
 
-	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "results", EID, "--wait", "5",
-		     NULL));
+	good(rig_run(&rig, &ran, "sim-eim", "--dir", rig_path(&rig, "eim"), "results", EID,
+		     "--wait", "5", NULL));
 	assert_non_null(strstr(ran->said, "installed as A00000055910"));
 	/* And the SM-DP+ has been told, by the eIM. */
 	good(rig_run(&rig, &ran, "sim-smdp", "wait", rig_path(&rig, "smdp"), ICCID, "installed",
