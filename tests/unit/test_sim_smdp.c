@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/hex.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "support/examples.h"
 #include "support/rsp_session.h"
 
 static const char *const names[] = { "nist-cc-ppk", "nist-small-ppk", "brp-session-keys" };
@@ -235,6 +237,120 @@ static void sessions_are_cancelled_with_the_cards_signature(void **state)
 	}
 }
 
+/* --- packages and faults ---------------------------------------------------------------------- */
+
+static void packages_of_any_size_are_whole(void **state)
+{
+	(void)state;
+	for (size_t size = 0; size < 20000; size = size * 2 + 333) {
+		struct sdp_upp_recipe r = { TEXT("8988000000000000012"), TEXT("001010000000001"), size };
+		char iccid[2 * SDP_ICCID_LEN + 1];
+		struct sdp_blob upp;
+
+		assert_int_equal(sdp_upp_make(&r, &upp), 0);
+		assert_true(upp.n >= size && upp.n < size + 5000);
+		assert_int_equal(sdp_upp_iccid(sdp_blob_octets(&upp), iccid), 0);
+		assert_string_equal(iccid, "8988000000000000012");
+		sdp_blob_done(&upp);
+	}
+}
+
+static void metadata_is_as_recorded(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct rsp_session v;
+		struct sdp_metadata m = { .provider = TEXT("Test Operator"),
+					  .profile_class = SDP_CLASS_OPERATIONAL };
+		struct octets want;
+		struct sdp_blob got = { 0 };
+		const struct text address = TEXT("smdpp.rsp.test");
+
+		rsp_session_open(&v, names[i]);
+		want = rsp_session_get(&v, "profileMetadata");
+		memcpy(m.iccid, rsp_session_get(&v, "iccid_ef").p, SDP_ICCID_LEN);
+		m.name = i == 0 ? TEXT("Test Profile A") : i == 1 ? TEXT("Test Profile C") :
+			 TEXT("Test Profile B");
+		if (i == 0) {
+			const uint8_t *icon = memmem(want.p, want.n, "\x89PNG", 4);
+
+			m.profile_class = SDP_CLASS_TEST;
+			m.icon = octets_from(icon, 0x3c0);
+			for (size_t k = 0; k < 4; k++)
+				m.notify[m.notify_n++] = (struct sdp_notify){ (uint8_t)(0x80 >> k), address };
+			m.owner = TEXT("00101");
+		} else if (i == 1) {
+			m.profile_class = SDP_CLASS_TEST;
+		} else {
+			m.notify[m.notify_n++] = (struct sdp_notify){ 0x40, address };
+		}
+		assert_int_equal(sdp_metadata_make(&m, &got), 0);
+		assert_int_equal(got.n, want.n);
+		assert_memory_equal(got.p, want.p, want.n);
+		sdp_blob_done(&got);
+		rsp_session_close(&v);
+	}
+}
+
+static void faults_strike_after_and_as_often_as_told(void **state)
+{
+	static const char *const wrong[] = {
+		"", "nothing", "slow=1,on=nothing", "slow=1,count=x", "slow=1,after", "slow,what=1",
+	};
+	struct sdp_faults f = { 0 };
+	char value[SDP_FAULT_VALUE_MAX];
+	const char *why;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(sdp_fault_add(&f, text_of(wrong[i]), &why), -EINVAL);
+	assert_int_equal(sdp_fault_add(&f, TEXT("slow=70,on=cancelSession,count=2,after=1"), &why), 0);
+	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_AUTHENTICATE_CLIENT, value));
+	assert_false(sdp_fault_strikes(&f, SDP_FAULT_DRIP, SDP_CANCEL_SESSION, value));
+	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
+	assert_true(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
+	assert_string_equal(value, "70");
+	assert_true(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
+	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
+	assert_int_equal(sdp_fault_add(&f, TEXT("reset,count=forever"), &why), 0);
+	for (int i = 0; i < 100; i++)
+		assert_true(sdp_fault_strikes(&f, SDP_FAULT_RESET, SDP_HANDLE_NOTIFICATION, NULL));
+}
+
+/* --- another author's numbers ----------------------------------------------------------------- */
+
+static void the_worked_example_is_protected_as_written(void **state)
+{
+	static const uint8_t eid[SDP_EID_LEN] = { 0x89, 0x04, 0x90, 0x32, 0x12, 0x34, 0x51, 0x23,
+						  0x45, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x35 };
+	static const uint8_t configure[] = { 0xbf, 0x24, 0x00 };
+	struct octets z = example("Z (ECDH of OTDP and OTEUICC)");
+	struct octets plain = example("profile package plaintext (dummy)");
+	uint8_t out[512];
+	struct tlv_out w = { .buf = out, .cap = sizeof(out) };
+	struct tlv_mark m;
+	struct sdp_bsp b;
+
+	(void)state;
+	sdp_bsp_open(&b, z.p, octets_from("host", 4), eid);
+	assert_octets(octets_from(b.chain, 16), example("initial MAC chaining value"));
+	assert_octets(octets_from(b.enc, 16), example("S-ENC"));
+	assert_octets(octets_from(b.mac, 16), example("S-MAC"));
+	m = tlv_begin(&w, 0xa0);
+	sdp_bsp_put(&b, &w, 0x87, octets_from(configure, sizeof(configure)));
+	tlv_close(&w, m);
+	assert_octets(octets_from(out, w.len), example("2. complete A0 (one 87)"));
+	w.len = 0;
+	sdp_bsp_put(&b, &w, 0x88, example("Profile metadata (StoreMetadataRequest)"));
+	assert_octets(octets_from(out, w.len), example("4. 88 (StoreMetadata, MAC only)"));
+	w.len = 0;
+	sdp_bsp_put(&b, &w, 0x86, octets_from(plain.p, 8));
+	assert_octets(octets_from(out, w.len), example("6. 86, first"));
+	w.len = 0;
+	sdp_bsp_put(&b, &w, 0x86, octets_from(plain.p + 8, plain.n - 8));
+	assert_octets(octets_from(out, w.len), example("7. 86, last \342\206\222 answer BF37"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +359,10 @@ int main(void)
 		cmocka_unit_test(every_recorded_failure_is_decoded_and_told),
 		cmocka_unit_test(other_notifications_are_checked_up_to_the_ci),
 		cmocka_unit_test(sessions_are_cancelled_with_the_cards_signature),
+		cmocka_unit_test(packages_of_any_size_are_whole),
+		cmocka_unit_test(metadata_is_as_recorded),
+		cmocka_unit_test(faults_strike_after_and_as_often_as_told),
+		cmocka_unit_test(the_worked_example_is_protected_as_written),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

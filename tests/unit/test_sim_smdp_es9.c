@@ -369,6 +369,31 @@ static void addresses_and_versions_are_checked_first(void **state)
 	fixture_close(&f);
 }
 
+/* The eUICC's certificate as the EUM would have issued it for the year 2020 only. */
+static void put_expired(struct tlv_out *w)
+{
+	struct sdp_cert cert;
+	struct sdp_key key;
+	EVP_PKEY *eum;
+	X509 *x;
+	uint8_t *der = NULL;
+	int n;
+
+	assert_int_equal(sdp_cert_load(PKI "euicc.der", &cert), 0);
+	assert_int_equal(sdp_key_load(PKI "eum.key.pem", &key), 0);
+	eum = sdp_key_openssl(&key);
+	x = X509_dup(cert.x509);
+	assert_true(eum && x && ASN1_TIME_set_string(X509_getm_notAfter(x), "20201231235959Z"));
+	assert_true(X509_sign(x, eum, EVP_sha256()) > 0);
+	n = i2d_X509(x, &der);
+	assert_true(n > 0);
+	tlv_put_raw(w, der, (size_t)n);
+	OPENSSL_free(der);
+	X509_free(x);
+	EVP_PKEY_free(eum);
+	sdp_cert_done(&cert);
+}
+
 /* The recorded answer with parts of it replaced, signed anew where a key is given. */
 static struct octets other_client(struct fixture *f, const char *euicc, const char *eum,
 				  const char *key, int spoil)
@@ -394,6 +419,10 @@ static struct octets other_client(struct fixture *f, const char *euicc, const ch
 	tlv_put_raw(&w, part.p, part.n);
 	tlv_put(&w, 0x5f37, signature, sizeof(signature));
 	for (int i = 0; i < 2; i++) {
+		if (!i && strcmp(euicc, "expired") == 0) {
+			put_expired(&w);
+			continue;
+		}
 		snprintf(path, sizeof(path), PKI "%s.der", i ? eum : euicc);
 		assert_int_equal(sdp_cert_load(path, &cert), 0);
 		tlv_put_raw(&w, cert.der.p, cert.der.n);
@@ -423,6 +452,8 @@ static void every_certificate_but_the_right_one_is_refused(void **state)
 		{ "euicc", "ci", "euicc", -1, 0, SDP_CI_UNKNOWN },
 		{ "euicc", "eum", "euicc", -1, 1000000000, SDP_EUM_EXPIRED },      /* 2001 */
 		{ "euicc", "eum", "euicc", -1, 2700000000, SDP_EUM_EXPIRED },      /* 2055 */
+		{ "expired", "eum", "euicc", -1, 0, SDP_EUICC_EXPIRED },
+		{ "expired", "eum", "euicc", -1, 1600000000, SDP_DONE },           /* 2020 */
 		{ "euicc", "eum", "dpauth", -1, 0, SDP_SIGNATURE_WRONG },
 		{ "euicc", "eum", "euicc", 5, 0, SDP_TRANSACTION_UNKNOWN },
 		{ "euicc", "eum", "euicc", 23, 0, SDP_SIGNATURE_WRONG },          /* address */
@@ -596,88 +627,6 @@ static void abandoned_sessions_make_room(void **state)
 	fixture_close(&f);
 }
 
-/* --- packages and faults ---------------------------------------------------------------------- */
-
-static void packages_of_any_size_are_whole(void **state)
-{
-	(void)state;
-	for (size_t size = 0; size < 20000; size = size * 2 + 333) {
-		struct sdp_upp_recipe r = { TEXT("8988000000000000012"), TEXT("001010000000001"), size };
-		char iccid[2 * SDP_ICCID_LEN + 1];
-		struct sdp_blob upp;
-
-		assert_int_equal(sdp_upp_make(&r, &upp), 0);
-		assert_true(upp.n >= size && upp.n < size + 5000);
-		assert_int_equal(sdp_upp_iccid(sdp_blob_octets(&upp), iccid), 0);
-		assert_string_equal(iccid, "8988000000000000012");
-		sdp_blob_done(&upp);
-	}
-}
-
-static void metadata_is_as_recorded(void **state)
-{
-	static const char *const names[] = { "nist-cc-ppk", "nist-small-ppk", "brp-session-keys" };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct rsp_session v;
-		struct sdp_metadata m = { .provider = TEXT("Test Operator"),
-					  .profile_class = SDP_CLASS_OPERATIONAL };
-		struct octets want;
-		struct sdp_blob got = { 0 };
-		const struct text address = TEXT("smdpp.rsp.test");
-
-		rsp_session_open(&v, names[i]);
-		want = rsp_session_get(&v, "profileMetadata");
-		memcpy(m.iccid, rsp_session_get(&v, "iccid_ef").p, SDP_ICCID_LEN);
-		m.name = i == 0 ? TEXT("Test Profile A") : i == 1 ? TEXT("Test Profile C") :
-			 TEXT("Test Profile B");
-		if (i == 0) {
-			const uint8_t *icon = memmem(want.p, want.n, "\x89PNG", 4);
-
-			m.profile_class = SDP_CLASS_TEST;
-			m.icon = octets_from(icon, 0x3c0);
-			for (size_t k = 0; k < 4; k++)
-				m.notify[m.notify_n++] = (struct sdp_notify){ (uint8_t)(0x80 >> k), address };
-			m.owner = TEXT("00101");
-		} else if (i == 1) {
-			m.profile_class = SDP_CLASS_TEST;
-		} else {
-			m.notify[m.notify_n++] = (struct sdp_notify){ 0x40, address };
-		}
-		assert_int_equal(sdp_metadata_make(&m, &got), 0);
-		assert_int_equal(got.n, want.n);
-		assert_memory_equal(got.p, want.p, want.n);
-		sdp_blob_done(&got);
-		rsp_session_close(&v);
-	}
-}
-
-static void faults_strike_after_and_as_often_as_told(void **state)
-{
-	static const char *const wrong[] = {
-		"", "nothing", "slow=1,on=nothing", "slow=1,count=x", "slow=1,after", "slow,what=1",
-	};
-	struct sdp_faults f = { 0 };
-	char value[SDP_FAULT_VALUE_MAX];
-	const char *why;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-		assert_int_equal(sdp_fault_add(&f, text_of(wrong[i]), &why), -EINVAL);
-	assert_int_equal(sdp_fault_add(&f, TEXT("slow=70,on=cancelSession,count=2,after=1"), &why), 0);
-	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_AUTHENTICATE_CLIENT, value));
-	assert_false(sdp_fault_strikes(&f, SDP_FAULT_DRIP, SDP_CANCEL_SESSION, value));
-	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
-	assert_true(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
-	assert_string_equal(value, "70");
-	assert_true(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
-	assert_false(sdp_fault_strikes(&f, SDP_FAULT_SLOW, SDP_CANCEL_SESSION, value));
-	assert_int_equal(sdp_fault_add(&f, TEXT("reset,count=forever"), &why), 0);
-	for (int i = 0; i < 100; i++)
-		assert_true(sdp_fault_strikes(&f, SDP_FAULT_RESET, SDP_HANDLE_NOTIFICATION, NULL));
-}
-
 static void every_status_code_can_be_told(void **state)
 {
 	struct fixture f;
@@ -718,9 +667,6 @@ int main(void)
 		cmocka_unit_test(packages_are_refused_for_what_is_wrong_with_the_request),
 		cmocka_unit_test(errors_of_the_card_end_the_session),
 		cmocka_unit_test(abandoned_sessions_make_room),
-		cmocka_unit_test(packages_of_any_size_are_whole),
-		cmocka_unit_test(metadata_is_as_recorded),
-		cmocka_unit_test(faults_strike_after_and_as_often_as_told),
 		cmocka_unit_test(every_status_code_can_be_told),
 	};
 
