@@ -50,7 +50,7 @@ static void recorded_packages_end_in_the_recorded_result(void **state)
 		/* The session is used up. */
 		rspcard_same(rspcard_send(&c, "cancelSessionRequest"),
 			     hexjson_text(c.v, "cancelSessionResponse_error"));
-		assert_string_equal(talk_es10(&c.talk, "A000"), "6985");
+		assert_string_equal(talk_es10(&c.talk, "A000"), "6A88");
 		rspcard_close(&c);
 	}
 }
@@ -204,7 +204,7 @@ static void order_is_kept(void **state)
 			n = b.n;
 			if (piece + 1 == n || (!twice && !piece)) {
 				if (!twice && !piece)
-					assert_string_equal(binder_send(&b, 1, 2), "6985");
+					assert_string_equal(binder_send(&b, 1, 2), "6A88");
 				binder_done(&b);
 				rspcard_close(&c);
 				if (piece + 1 == n)
@@ -258,7 +258,7 @@ static void a_reset_at_any_piece_is_told(void **state)
 				talk_reset(&c.talk);
 			}
 			talk_isdr(&c.talk);
-			assert_string_equal(rspcard_send_octets(&c, b.pieces[piece]), "6985");
+			assert_string_equal(rspcard_send_octets(&c, b.pieces[piece]), "6A88");
 			s = euicc_card_state(c.talk.card);
 			assert_int_equal(s->n_notes, 1);
 			assert_int_equal(s->n_profiles, 0);
@@ -312,7 +312,7 @@ static void cancel_in_the_middle_leaves_nothing(void **state)
 	assert_string_equal(binder_send(&b, 0, 3), "");
 	rspcard_same(rspcard_send(&c, "cancelSessionRequest"),
 		     hexjson_text(c.v, "cancelSessionResponse"));
-	assert_string_equal(rspcard_send_octets(&c, b.pieces[3]), "6985");
+	assert_string_equal(rspcard_send_octets(&c, b.pieces[3]), "6A88");
 	talk_reset(&c.talk);
 	assert_int_equal(euicc_card_state(c.talk.card)->n_notes, 0);
 	binder_done(&b);

@@ -404,7 +404,7 @@ static void load_wrong(const struct wrong *w)
 	assert_int_equal(s->n_notes, 1);
 	assert_int_equal(s->loading, 0);
 	assert_int_equal(s->otk_key.n, VE_SECRET_LEN);
-	assert_string_equal(rspcard_send_octets(&c, b.pieces[b.n - 1]), "6985");
+	assert_string_equal(rspcard_send_octets(&c, b.pieces[b.n - 1]), "6A88");
 	assert_string_equal(rspcard_send_octets(&c, b.pieces[0]), "6985");
 	binder_done(&b);
 	rspcard_close(&c);

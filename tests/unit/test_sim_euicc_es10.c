@@ -458,6 +458,7 @@ static const struct example {
 	{ "15.9", "GetRAT request", 1, NULL, VE_SGP32_12, have_rat },
 	{ "15.9", "GetCerts request, any CI", 33, NULL, VE_SGP32_12, have_certificates },
 	{ "15.9", "GetCerts request, given CI", 1, NULL, VE_SGP32_12, NULL },
+	{ "15.9", "ProfileRollback request (REFRESH wanted)", 1, NULL, VE_SGP32_12, have_both },
 	{ "15.9", "ConfigureImmediateProfileEnabling (flag, 1.2.3", 0, "BF5903800100", VE_SGP32_12,
 	  NULL },
 	{ "15.9", "ConfigureImmediateProfileEnabling (flag, 2.999", 1, NULL, VE_SGP32_12, have_eim },

@@ -547,7 +547,10 @@ static uint16_t load_first(struct ve *e, struct octets in, struct tlv_out *w)
 
 static uint16_t load_next(struct ve *e, struct octets in, struct tlv_out *w)
 {
-	if (!e->bpp.open || (e->who->bpp_channel_bound && e->bpp.channel != e->command.channel))
+	/* Seen in the field: what comes behind the result, and segments on another channel. */
+	if (!e->bpp.open)
+		return SW_REFERENCE;
+	if (e->who->bpp_channel_bound && e->bpp.channel != e->command.channel)
 		return SW_CONDITIONS;
 	e->more_ms += e->times.segment_ms;
 	return go_on(e, in, w);
