@@ -21,7 +21,8 @@
 /* --- what all tests share --- */
 
 static struct pki ca, other_ca, middle, good, by_middle, wrong_name, wildcard, expired, future, self,
-	self_future, by_address, name_only, rsa, client_only, gsma_ca, by_gsma;
+	self_future, by_address, name_only, rsa, client_only, gsma_ca, by_gsma,
+	false_middle, forged, false_self;
 
 static int make_certificates(void **state)
 {
@@ -47,6 +48,10 @@ static int make_certificates(void **state)
 	rsa = pki_make(&(struct pki_spec){ .cn = "rsa", .san = "DNS:localhost", .issuer = &ca, .rsa = true });
 	client_only = pki_make(&(struct pki_spec){ .cn = "client", .san = "DNS:localhost", .issuer = &ca,
 						   .client_only = true });
+	/* Names of others, keys of one's own. */
+	false_middle = pki_make(&(struct pki_spec){ .cn = "Middle CA", .ca = true });
+	forged = pki_make(&(struct pki_spec){ .cn = "eim", .san = "DNS:localhost", .issuer = &false_middle });
+	false_self = pki_make(&(struct pki_spec){ .cn = "self", .san = "DNS:localhost" });
 	return 0;
 }
 
@@ -54,7 +59,8 @@ static int free_certificates(void **state)
 {
 	struct pki *all[] = { &ca, &other_ca, &middle, &good, &by_middle, &wrong_name, &wildcard, &expired,
 			      &future, &self, &self_future, &by_address, &name_only, &rsa,
-			      &client_only, &gsma_ca, &by_gsma };
+			      &client_only, &gsma_ca, &by_gsma, &false_middle, &forged,
+			      &false_self };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -246,6 +252,12 @@ static void servers_are_believed_or_refused_for_the_right_reason(void **state)
 		{ "its CA's key, CA not sent", &by_middle, NULL, BY_KEY, &middle, "localhost", "pinned key" },
 		{ "a CA's key that did not sign", &good, &other_ca, BY_KEY, &other_ca, "localhost",
 		  "pinned key" },
+		{ "forged under its CA, by key", &forged, &middle, BY_KEY, &middle, "localhost", "pinned key" },
+		{ "forged under its CA, by certificate", &forged, &middle, BY_CERT, &middle, "localhost",
+		  "pinned key" },
+		{ "forged under a CA", &forged, &middle, BY_CA, &ca, "localhost", "not signed by a trusted" },
+		{ "same name, by key", &false_self, &self, BY_KEY, &self, "localhost", "pinned key" },
+		{ "same name, by certificate", &false_self, &self, BY_CERT, &self, "localhost", "pinned key" },
 		{ "its certificate", &self, NULL, BY_CERT, &self, "localhost", NULL },
 		{ "its certificate, whole", &self, NULL, BY_CERT_WHOLE, &self, "localhost", NULL },
 		{ "its certificate, not self-signed", &by_middle, NULL, BY_CERT, &by_middle, "localhost", NULL },
