@@ -31,7 +31,7 @@ static struct octets ci_certificate(void)
 		octets_of_hex("301E170D3235303130313030303030305A170D34393031303130303030"
 			      "30305A");
 	uint8_t bits[1 + VE_POINT_LEN] = { 0 }, sig[VE_SIGNATURE_LEN], half[33] = { 0 };
-	struct tlv_mark m, n;
+	struct tlv_mark m, n, pair;
 
 	memcpy(bits + 1, example("CI (root) (public)").p, VE_POINT_LEN);
 	m = tlv_begin(&b, 0x30);
@@ -53,7 +53,7 @@ static struct octets ci_certificate(void)
 	tlv_put_raw(&w, alg.p, alg.n);
 	n = tlv_begin(&w, 0x03);
 	tlv_put_raw(&w, "", 1);
-	struct tlv_mark pair = tlv_begin(&w, 0x30);
+	pair = tlv_begin(&w, 0x30);
 	memcpy(half + 1, sig, 32);
 	tlv_put(&w, 0x02, half, 33);
 	memcpy(half + 1, sig + 32, 32);

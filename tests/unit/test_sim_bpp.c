@@ -385,6 +385,37 @@ static void every_address_hears_of_the_install(void **state)
 	rspcard_close(&c);
 }
 
+/* SGP.32 3.2.5: what was just downloaded from the configured server may be enabled at once. */
+static void an_installed_profile_can_be_enabled_immediately(void **state)
+{
+	static const struct {
+		const char *configure, *answer;
+	} rows[] = {
+		{ "BF591780008103" "88370A" "820E736D6470702E7273702E74657374", "BF5A03800100" },
+		{ "BF591780008103" "88370C" "820E736D6470702E7273702E74657374", "BF5A03800101" },
+		{ "BF5900", "BF5A03800101" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rspcard c;
+		struct binder b;
+		int command, reason;
+
+		rspcard_ready(&c, "nist-small-ppk", "iot");
+		assert_string_equal(talk_es10(&c.talk, rows[i].configure), "BF5903800100");
+		binder_init(&b, &c);
+		binder_bind(&b);
+		binder_read_result(&b, binder_send(&b, 0, b.n), &command, &reason);
+		assert_int_equal(reason, -1);
+		assert_string_equal(talk_es10(&c.talk, "BF5A038001FF"), rows[i].answer);
+		talk_reset(&c.talk);
+		assert_int_equal(euicc_card_state(c.talk.card)->profiles[0].enabled, i == 0);
+		binder_done(&b);
+		rspcard_close(&c);
+	}
+}
+
 static void cards_of_the_field_break_off_and_bind(void **state)
 {
 	struct rspcard c;
@@ -454,6 +485,7 @@ int main(void)
 		cmocka_unit_test(cancel_in_the_middle_leaves_nothing),
 		cmocka_unit_test(a_rule_that_the_rat_allows_is_taken),
 		cmocka_unit_test(every_address_hears_of_the_install),
+		cmocka_unit_test(an_installed_profile_can_be_enabled_immediately),
 		cmocka_unit_test(cards_of_the_field_break_off_and_bind),
 		cmocka_unit_test(a_card_of_the_field_falls_silent_after_failures),
 	};

@@ -420,6 +420,21 @@ static void counters_go_back_with_another_key_only(void **state)
 	eimdesk_close(&d);
 }
 
+static void an_eim_that_comes_back_counts_anew(void **state)
+{
+	struct eimdesk d;
+
+	(void)state;
+	eimdesk_open(&d, "iot");
+	d.counter = 49;
+	assert_string_equal(eimdesk_ecos(&d, "A906800465696D31A866800465696D31830103" KEY),
+			    "890102A803020100");
+	assert_int_equal(eimdesk_state(&d)->eims[0].counter, 3);
+	d.counter = 3;
+	eimdesk_psmos(&d, "A600");
+	eimdesk_close(&d);
+}
+
 static void tokens_bind_packages_to_one_association(void **state)
 {
 	struct eimdesk d;
@@ -593,6 +608,7 @@ int main(void)
 		cmocka_unit_test(the_first_edition_knows_less),
 		cmocka_unit_test(ecos_have_their_codes),
 		cmocka_unit_test(counters_go_back_with_another_key_only),
+		cmocka_unit_test(an_eim_that_comes_back_counts_anew),
 		cmocka_unit_test(tokens_bind_packages_to_one_association),
 		cmocka_unit_test(eims_sign_with_either_curve_and_with_certificates),
 		cmocka_unit_test(a_rollback_is_granted_once_and_taken_back),

@@ -108,6 +108,10 @@ static void challenge(struct rspcard *c, bool as_recorded)
 
 static void bad_servers_are_refused_with_their_code(void **state)
 {
+	static const char *const bad[] = {
+		"bad-dpauth-role", "bad-dpauth-expired", "dppb", "dptls", "eum", "euicc", "eimsign",
+		"bad-euicc-ein",
+	};
 	struct rspcard c;
 	struct parts good, p;
 
@@ -132,10 +136,6 @@ static void bad_servers_are_refused_with_their_code(void **state)
 	p = good;
 	p.object = changed(good.object, good.object.n - 1, 0x01);
 	REFUSED("invalidSignature");
-	static const char *const bad[] = {
-		"bad-dpauth-role", "bad-dpauth-expired", "dppb", "dptls", "eum", "euicc", "eimsign",
-		"bad-euicc-ein",
-	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		p = good;
 		p.certificate = rspcard_certificate(&c, bad[i]);
@@ -180,6 +180,7 @@ static struct parts prepare_parts(struct rspcard *c)
 
 static void bad_bindings_are_refused_with_their_code(void **state)
 {
+	static const char *const bad[] = { "bad-dppb-oid", "dpauth", "bad-dpauth-role", "dptls" };
 	struct rspcard c;
 	struct parts good, p;
 
@@ -200,7 +201,6 @@ static void bad_bindings_are_refused_with_their_code(void **state)
 	p = good;
 	p.ci = octets_from(NULL, 0);
 	REFUSED("undefinedError");
-	static const char *const bad[] = { "bad-dppb-oid", "dpauth", "bad-dpauth-role", "dptls" };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		p = good;
 		p.certificate = rspcard_certificate(&c, bad[i]);

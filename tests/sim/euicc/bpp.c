@@ -169,13 +169,15 @@ static bool read_initialise(struct tlv w, struct initialise *ret)
 {
 	struct initialise i;
 	const uint8_t *start = w.p;
+	struct octets type, length;
 	struct tlv crt;
 
 	i.operation = tlv_take_u32(&w, 0x82);
 	i.tid = tlv_take(&w, 0x80);
 	crt = tlv_enter(&w, 0xa6);
 	/* One octet each, but no INTEGERs: 88 is no negative number. */
-	struct octets type = tlv_take(&crt, 0x80), length = tlv_take(&crt, 0x81);
+	type = tlv_take(&crt, 0x80);
+	length = tlv_take(&crt, 0x81);
 	i.host = tlv_take(&crt, 0x84);
 	i.otpk = tlv_take(&w, 0x5f49);
 	i.signed_part = octets_from(start, start ? (size_t)(w.p - start) : 0);

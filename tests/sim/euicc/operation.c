@@ -208,7 +208,9 @@ static bool eco_add(struct ve *e, struct ve_run *run, struct octets whole, struc
 	enum ve_eim_code code = ve_eim_add(e, tlv_rest(&body), &m);
 	struct tlv_mark mark = tlv_begin(w, 0xa8);
 
-	(void)run;
+	/* Deleted before and here again: it counts from where its new configuration says. */
+	if (m && octets_same(blob_octets(&m->field[VE_EIM_ID]), run->eim))
+		run->counter_set = true;
 	/* Edition 1.0 had no code for one that exists. */
 	if (code == VE_EIM_EXISTS && e->state.version == VE_SGP32_10)
 		code = VE_EIM_COMMAND;

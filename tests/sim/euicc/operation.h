@@ -21,7 +21,7 @@ struct ve_run {
 	struct blob before;             /* AID of the profile that a rollback goes back to */
 	bool enabled, disabled;         /* there was such an operation */
 	bool granted;                   /* with rollbackFlag */
-	bool counter_set;               /* an update gave this eIM another counter */
+	bool counter_set;               /* an operation gave this eIM another counter */
 };
 
 /*

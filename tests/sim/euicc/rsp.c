@@ -72,7 +72,7 @@ static uint16_t put_error(struct tlv_out *w, uint32_t tag, struct octets tid, en
 	return SW_OK;
 }
 
-/* The SHA-256 signed octets of two TLVs one after the other. */
+/* Two TLVs one after the other, as signatures cover them; empty if they do not fit. */
 static struct octets join(uint8_t *buf, size_t cap, struct octets a, struct octets b)
 {
 	if (a.n + b.n > cap)
