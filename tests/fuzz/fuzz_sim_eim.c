@@ -1,6 +1,7 @@
 /*
- * What strangers may send to sim-eim: HTTP requests (first octet 'H') and ESipa messages, to a card
- * whose certificates are known ('C') or whose results are taken unverified (anything else).
+ * What strangers may send to sim-eim: HTTP requests (first octet 'H'), answers of an SM-DP+ ('J'),
+ * ESipa messages for one ('R'), and ESipa messages to a card whose results need certificates ('C')
+ * or are taken unverified (anything else).
  */
 #include <stdint.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "sim/eim/esipa.h"
 #include "sim/eim/http.h"
 #include "sim/eim/package.h"
+#include "sim/eim/relay.h"
 
 #define EID "89049032123451234512345678901235"
 
@@ -77,6 +79,39 @@ static void http(const uint8_t *data, size_t n)
 		abort();
 }
 
+static const uint32_t functions[] = { 0xBF39, 0xBF3B, 0xBF3A, 0xBF41 };
+
+/* Whatever the SM-DP+ says, the IPA gets one message of the function it asked for. */
+static void answer(const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		struct octets tid;
+		struct tlv_doc doc;
+		struct tlv top;
+		uint8_t *out;
+		size_t m;
+
+		if (se_rsp_answer(functions[i], text_from(data, n), "m", &out, &m, &tid) < 0)
+			abort();
+		top = tlv_open(&doc, octets_from(out, m));
+		tlv_take(&top, functions[i]);
+		tlv_end(&top);
+		if (doc.fault)
+			abort();
+		free(out);
+	}
+}
+
+static void relay(const uint8_t *data, size_t n)
+{
+	struct se_rsp_order order;
+	const char *function;
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		free(se_rsp_request(functions[i], octets_from(data, n), "a", &function));
+	se_rsp_order_of(octets_from(data, n), &order);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	if (!eim.key)
@@ -86,6 +121,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	eim.accept_unverified = data[0] != 'C';
 	if (data[0] == 'H')
 		http(data + 1, n - 1);
+	else if (data[0] == 'J')
+		answer(data + 1, n - 1);
+	else if (data[0] == 'R')
+		relay(data + 1, n - 1);
 	else
 		esipa(data + 1, n - 1);
 	return 0;
