@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/hex.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "sim/smdp/command.h"
+#include "sim/smdp/init.h"
 #include "support/examples.h"
 #include "support/rsp_session.h"
 
@@ -123,6 +128,34 @@ static void a_second_attempt_uses_the_old_keys_and_body(void **state)
 	sdp_done(&s);
 	rsp_session_close(&first);
 	rsp_session_close(&again);
+}
+
+static void a_result_counts_once_although_the_notification_was_lost(void **state)
+{
+	struct rsp_session v;
+	struct sdp s;
+
+	(void)state;
+	rsp_session_open(&v, "nist-small-ppk");
+	rsp_session_server(&v, &s);
+	run_whole(&v, &s);
+	expect_function(&v, &s, SDP_HANDLE_NOTIFICATION, SDP_DONE);
+	/* As if it had been killed after the profile was written. */
+	while (!list_empty(&s.notes)) {
+		struct sdp_note *n = list_first(&s.notes, struct sdp_note, node);
+
+		list_del(&n->node);
+		sdp_blob_done(&n->sima);
+		sdp_blob_done(&n->aid);
+		free(n);
+		s.notes_n--;
+	}
+	expect_function(&v, &s, SDP_HANDLE_NOTIFICATION, SDP_DONE);
+	assert_int_equal(s.notes_n, 1);
+	assert_int_equal(only(&s)->results, 1);
+	assert_int_equal(only(&s)->state, SDP_STATE_INSTALLED);
+	sdp_done(&s);
+	rsp_session_close(&v);
 }
 
 static void every_recorded_failure_is_decoded_and_told(void **state)
@@ -317,6 +350,111 @@ static void faults_strike_after_and_as_often_as_told(void **state)
 		assert_true(sdp_fault_strikes(&f, SDP_FAULT_RESET, SDP_HANDLE_NOTIFICATION, NULL));
 }
 
+/* --- killed at any moment --------------------------------------------------------------------- */
+
+#define CRASH_DIR "/tmp/smdp-crash-XXXXXX"
+
+/* The child: downloads and results one after the other, until it is killed. */
+static void work_for_ever(const char *dir, int told)
+{
+	struct rsp_session v;
+	char why[SDP_WHY_MAX];
+	struct sdp s;
+
+	rsp_session_open(&v, "nist-small-ppk");
+	if (sdp_open(&s, dir, why) < 0)
+		_exit(1);
+	for (unsigned round = 0;; round++) {
+		sdp_profile_release(only(&s));
+		sdp_keep(&s, only(&s));
+		rsp_session_feed(&v, &s, false);
+		for (enum sdp_function f = 0; f < _SDP_FUNCTION_MAX; f++) {
+			struct sdp_call c = rsp_session_call(&v, f);
+			struct sdp_answer a;
+
+			if (f != SDP_CANCEL_SESSION)
+				sdp_run(&s, &c, &a);
+			if (f != SDP_CANCEL_SESSION)
+				sdp_answer_done(&a);
+		}
+		while (v.kept_n)
+			free(v.kept[--v.kept_n]);
+		if (write(told, "", 1) != 1)
+			_exit(1);
+	}
+}
+
+/* What is on disk is a whole state, and one that may follow the one before. */
+static void look_at(const char *dir)
+{
+	char why[SDP_WHY_MAX] = "";
+	struct sdp s;
+
+	if (sdp_open(&s, dir, why) < 0)
+		fail_msg("%s", why);
+	switch (only(&s)->state) {
+	case SDP_STATE_RELEASED:
+		assert_false(only(&s)->bound.there);
+		break;
+	case SDP_STATE_DOWNLOADED:
+		assert_true(only(&s)->bound.there);
+		assert_true(only(&s)->list_n > 0 && only(&s)->bound.body.n > 0);
+		break;
+	case SDP_STATE_INSTALLED:
+		assert_true(s.notes_n == 1 || only(&s)->results > 0);
+		break;
+	case SDP_STATE_AVAILABLE:
+	case SDP_STATE_ERROR:
+	case _SDP_STATE_MAX:
+		fail_msg("state %d", only(&s)->state);
+	}
+	assert_true(s.notes_n <= 1);
+	sdp_done(&s);
+}
+
+static void a_server_that_is_killed_leaves_a_whole_state(void **state)
+{
+	char dir[] = CRASH_DIR, why[SDP_WHY_MAX] = "", command[64], c;
+	char *add[] = { (char *)"add", (char *)"--upp",
+			(char *)"tests/vectors/rsp/upp/usim-small.json", (char *)"--matching-id",
+			(char *)"", (char *)"--max-downloads", (char *)"0", NULL };
+	struct sdp_recipe r = { .dir = dir, .pki = { "tests/vectors/rsp/pki/nist" }, .pki_n = 1 };
+	FILE *null = fopen("/dev/null", "w");
+	struct sdp s;
+	unsigned rounds = 0;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	if (sdp_make(&r, why) < 0 || sdp_open(&s, dir, why) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(sdp_command(&s, (int)ARRAY_SIZE(add) - 1, add, null), 0);
+	sdp_done(&s);
+	for (unsigned i = 0; i < 60; i++) {
+		int fds[2];
+		pid_t pid;
+
+		assert_int_equal(pipe(fds), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			work_for_ever(dir, fds[1]);
+		close(fds[1]);
+		/* It is at work; then, some time later, it is dead. */
+		assert_int_equal(read(fds[0], &c, 1), 1);
+		usleep(i * 397);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		while (read(fds[0], &c, 1) == 1)
+			rounds++;
+		close(fds[0]);
+		look_at(dir);
+	}
+	assert_true(rounds > 0);
+	fclose(null);
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	assert_int_equal(system(command), 0);
+}
+
 /* --- another author's numbers ----------------------------------------------------------------- */
 
 static void the_worked_example_is_protected_as_written(void **state)
@@ -356,12 +494,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recorded_downloads_are_reproduced_to_the_octet),
 		cmocka_unit_test(a_second_attempt_uses_the_old_keys_and_body),
+		cmocka_unit_test(a_result_counts_once_although_the_notification_was_lost),
 		cmocka_unit_test(every_recorded_failure_is_decoded_and_told),
 		cmocka_unit_test(other_notifications_are_checked_up_to_the_ci),
 		cmocka_unit_test(sessions_are_cancelled_with_the_cards_signature),
 		cmocka_unit_test(packages_of_any_size_are_whole),
 		cmocka_unit_test(metadata_is_as_recorded),
 		cmocka_unit_test(faults_strike_after_and_as_often_as_told),
+		cmocka_unit_test(a_server_that_is_killed_leaves_a_whole_state),
 		cmocka_unit_test(the_worked_example_is_protected_as_written),
 	};
 

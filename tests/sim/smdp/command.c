@@ -1,12 +1,10 @@
 #include "sim/smdp/command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "core/util.h"
 #include "sim/smdp/add.h"
 #include "sim/smdp/store.h"

@@ -307,8 +307,8 @@ static BIGNUM *nonce_next(struct nonce *s, struct work *w)
 	}
 }
 
-int sdp_sign(const struct sdp_key *key, const struct octets *parts, size_t n,
-	     uint8_t ret[SDP_SIGNATURE_LEN])
+void sdp_sign(const struct sdp_key *key, const struct octets *parts, size_t n,
+	      uint8_t ret[SDP_SIGNATURE_LEN])
 {
 	uint8_t hash[SDP_HASH_LEN];
 	struct nonce nonce;
@@ -340,7 +340,6 @@ int sdp_sign(const struct sdp_key *key, const struct octets *parts, size_t n,
 	}
 	work_close(&w);
 	OPENSSL_cleanse(&nonce, sizeof(nonce));
-	return 0;
 }
 
 bool sdp_verify(enum sdp_curve c, const uint8_t point[SDP_POINT_LEN], const struct octets *parts,

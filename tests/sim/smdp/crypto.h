@@ -42,8 +42,8 @@ int sdp_key_from_scalar(enum sdp_curve c, const uint8_t scalar[SDP_SCALAR_LEN],
 void sdp_key_wipe(struct sdp_key *k);
 
 /* The concatenation of the parts is what is signed. */
-int sdp_sign(const struct sdp_key *k, const struct octets *parts, size_t n,
-	     uint8_t ret[SDP_SIGNATURE_LEN]);
+void sdp_sign(const struct sdp_key *k, const struct octets *parts, size_t n,
+	      uint8_t ret[SDP_SIGNATURE_LEN]);
 bool sdp_verify(enum sdp_curve c, const uint8_t point[SDP_POINT_LEN], const struct octets *parts,
 		size_t n, struct octets signature);
 /* x of the shared point. -EBADMSG: the peer's point is not on the curve. */

@@ -197,8 +197,8 @@ static void count_download(struct sdp *s, struct sdp_session *x, struct sdp_prof
 {
 	struct sdp_download *d;
 
-	/* Whoever lost the answer may ask again: one session is one download. */
-	if (x->state != SDP_SESSION_BOUND) {
+	/* Whoever lost the answer may ask again: one transaction is one download. */
+	if (!sdp_profile_find_download(p, octets_from(x->tid, sizeof(x->tid)))) {
 		d = sdp_profile_add_download(p);
 		memcpy(d->tid, x->tid, sizeof(x->tid));
 		d->tid_n = sizeof(x->tid);
@@ -206,9 +206,9 @@ static void count_download(struct sdp *s, struct sdp_session *x, struct sdp_prof
 		sdp_blob_set(&d->certificate, sdp_blob_octets(&x->euicc.der));
 		sdp_blob_set(&d->oid, octets_from(x->pb->cert.oid, x->pb->cert.oid_n));
 		p->downloads++;
-		p->state = SDP_STATE_DOWNLOADED;
-		p->why[0] = '\0';
 	}
+	p->state = SDP_STATE_DOWNLOADED;
+	p->why[0] = '\0';
 	x->state = SDP_SESSION_BOUND;
 	sdp_keep(s, p);
 }

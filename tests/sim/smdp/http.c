@@ -305,8 +305,7 @@ static void put_events(struct tlv_out *w, const struct sdp_answer *a)
 	tlv_close(w, list);
 }
 
-static void answer_tlv(struct sdp *s, enum sdp_function f, const struct sdp_answer *a,
-		       struct sdp_reply *ret)
+static void answer_tlv(enum sdp_function f, const struct sdp_answer *a, struct sdp_reply *ret)
 {
 	bool ds = a->ds && f == SDP_AUTHENTICATE_CLIENT;
 	struct tlv_out w = { .cap = 256 };
@@ -334,7 +333,6 @@ static void answer_tlv(struct sdp *s, enum sdp_function f, const struct sdp_answ
 	}
 	tlv_close(&w, inner);
 	tlv_close(&w, outer);
-	(void)s;
 	if (w.full)
 		abort();
 	ret->body = (struct sdp_blob){ w.buf, w.len };
@@ -407,7 +405,7 @@ static void run(struct sdp *s, const struct sdp_call *c, bool json, struct sdp_r
 		else if (json)
 			answer_json(s, c->function, &a, ret);
 		else
-			answer_tlv(s, c->function, &a, ret);
+			answer_tlv(c->function, &a, ret);
 		sdp_answer_done(&a);
 	}
 	spoil_body(s, c->function, ret);

@@ -178,6 +178,10 @@ static void apply_result(struct sdp *s, struct sdp_profile *p, const struct sdp_
 {
 	struct sdp_session *x = sdp_find_session(s, octets_from(n->tid, n->tid_n));
 
+	/* The profile is written before the notification: a server killed between them sees it again. */
+	if (memcmp(p->result_key, n->key, sizeof(n->key)) == 0)
+		return;
+	memcpy(p->result_key, n->key, sizeof(n->key));
 	p->results++;
 	/* The result of an earlier attempt may come later than that of the one which succeeded. */
 	if (p->state == SDP_STATE_INSTALLED && n->reason >= 0) {

@@ -149,6 +149,7 @@ static struct json_object *to_json(const struct sdp_profile *p)
 	sdp_json_put_number(o, "command", p->command);
 	sdp_json_put_number(o, "reason", p->reason);
 	sdp_json_put_number(o, "results", p->results);
+	sdp_json_put_hex(o, "resultKey", octets_from(p->result_key, sizeof(p->result_key)));
 	sdp_json_put_hex(o, "metadata", sdp_blob_octets(&p->metadata));
 	if (p->keys_there) {
 		sdp_json_put_hex(o, "ppkChain", octets_from(p->keys.chain, SDP_BLOCK_LEN));
@@ -276,7 +277,7 @@ static int texts_from(struct json_object *o, struct sdp_profile *p)
 
 static int from_json(struct json_object *o, struct sdp_profile *p)
 {
-	bool chain, enc, mac;
+	bool chain, enc, mac, key;
 
 	p->rebind = sdp_json_bool(o, "rebind", p->rebind);
 	p->reusable = sdp_json_bool(o, "reusable", p->reusable);
@@ -293,6 +294,7 @@ static int from_json(struct json_object *o, struct sdp_profile *p)
 	p->results = (unsigned)sdp_json_number(o, "results", 0);
 	if (texts_from(o, p) < 0 || state_from(o, p) < 0 ||
 	    sdp_json_get_hex(o, "metadata", &p->metadata) < 0 ||
+	    sdp_json_get_octets(o, "resultKey", p->result_key, sizeof(p->result_key), &key) < 0 ||
 	    sdp_json_get_octets(o, "ppkChain", p->keys.chain, SDP_BLOCK_LEN, &chain) < 0 ||
 	    sdp_json_get_octets(o, "ppkEnc", p->keys.enc, SDP_BLOCK_LEN, &enc) < 0 ||
 	    sdp_json_get_octets(o, "ppkMac", p->keys.mac, SDP_BLOCK_LEN, &mac) < 0)

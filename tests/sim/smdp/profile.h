@@ -68,6 +68,7 @@ struct sdp_profile {
 
 	int command, reason;            /* of the last failed installation; -1: none */
 	unsigned results;               /* ProfileInstallationResults that counted */
+	uint8_t result_key[SDP_HASH_LEN];       /* the last of them */
 
 	struct sdp_blob metadata;       /* BF25 */
 	struct sdp_blob upp;

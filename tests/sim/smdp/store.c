@@ -44,7 +44,7 @@ int sdp_store_write(const char *path, struct json_object *o)
 	return s ? file_save(path, s, n, 0600) : -ENOMEM;
 }
 
-struct json_object *sdp_json_hex(struct octets v)
+static struct json_object *hex_json(struct octets v)
 {
 	char *digits = sdp_alloc(2 * v.n + 1);
 	struct json_object *o;
@@ -72,7 +72,7 @@ void sdp_json_put_bool(struct json_object *o, const char *name, bool value)
 
 void sdp_json_put_hex(struct json_object *o, const char *name, struct octets value)
 {
-	json_object_object_add(o, name, sdp_json_hex(value));
+	json_object_object_add(o, name, hex_json(value));
 }
 
 static bool find_text(struct json_object *o, const char *name, struct text *ret)

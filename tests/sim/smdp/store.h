@@ -10,7 +10,6 @@
 int sdp_store_read(const char *path, struct json_object **ret);
 int sdp_store_write(const char *path, struct json_object *o);
 
-struct json_object *sdp_json_hex(struct octets v);
 void sdp_json_put_text(struct json_object *o, const char *name, const char *value);
 void sdp_json_put_number(struct json_object *o, const char *name, int64_t value);
 void sdp_json_put_bool(struct json_object *o, const char *name, bool value);
