@@ -518,11 +518,123 @@ static void worked_examples_are_answered(void **state)
 	}
 }
 
+/* --- what the first and the last edition do otherwise ------------------------------------------------ */
+
+static void open_edition(struct talk *t, enum ve_version version)
+{
+	struct euicc_recipe r = { .eid = TEXT(SGP32_EID), .version = version, .personality = "iot" };
+
+	talk_make(t, &r);
+	talk_open(t, NULL);
+	talk_isdr(t);
+}
+
+static void first_edition_has_its_own_forms(void **state)
+{
+	struct talk t;
+	struct ve_state *s;
+
+	(void)state;
+	open_edition(&t, VE_SGP32_10);
+	s = euicc_card_state(t.card);
+	have_both(&t, s);
+	have_result(&t, s);
+	/* Results without BF51; EnableUsingDD without a flag; reset with the result as INTEGER. */
+	assert_string_equal(talk_es10(&t, "BF2B04A0028200"),
+			    hex_of(row_at("15.12", "v1.0 | RetrieveNotificationsList")));
+	assert_string_equal(talk_es10(&t, hex_of(row_at("15.12", "v1.0 | EnableUsingDD"))),
+			    "BF5A03800101");
+	have_eim(&t, s);
+	assert_string_equal(talk_es10(&t, hex_of(row_at("15.12", "v1.0 | eUICCMemoryReset"))),
+			    "BF3406020100810100");
+	assert_string_equal(talk_es10(&t, "BF5500"), "BF5502A000");
+	/* What came with 1.1. */
+	assert_string_equal(talk_es10(&t, "BF5D038001FF"), "6A88");
+	assert_string_equal(talk_es10(&t, "BF640482020780"), "6A88");
+	assert_string_equal(talk_es10(&t, "BF5508A006800465696D32"), "6A80");
+	talk_reset(&t);
+	talk_isdr(&t);
+	assert_string_equal(talk_es10(&t, "BF2D095C079F7B9F269F675A"), "BF2D02A000");
+	talk_close(&t);
+}
+
+static void last_edition_lists_all_it_knows(void **state)
+{
+	struct talk t;
+	const char *got;
+
+	(void)state;
+	open_edition(&t, VE_SGP32_13);
+	got = talk_es10(&t, "BF2200");
+	assert_non_null(strstr(got, hex_of(row_at("15.12", "v1.3 | iotSpecificInfo"))));
+	/* A list of tags for the container of 1.3 is taken; there is none on this card. */
+	have_both(&t, euicc_card_state(t.card));
+	assert_string_equal(talk_es10(&t, "BF2D075C015A5D029F67"),
+			    "BF2D1EA01CE30C" ICCID_A "E30C" ICCID_B);
+	talk_close(&t);
+}
+
+static void eims_are_judged(void **state)
+{
+	static const char key[] = "A55BA059301306072A8648CE3D020106082A8648CE3D03010703420004D7039BB8"
+		"5D12EEC23F29B341B88AA07141FAEBD4CB1CFFDC25E4DB4C19ABA32DE47ED8C942764EC19849E0CA8E02C6EF"
+		"D87B3C05673EAE619CDD47F7F36BA3CA";
+	static const struct {
+		const char *before, *behind;    /* around the key; behind NULL: no key */
+		const char *answer;
+	} cases[] = {
+		{ "80016183010084" "01FF", "", "BF5705A003840101" },
+		{ "800161830100", "", "BF5704A0020500" },
+		{ "830100", "", "BF5703810107" },               /* no id */
+		{ "8000830100", "", "BF5703810107" },
+		{ "800161", "", "BF5703810107" },               /* no counter */
+		{ "800161830100", NULL, "BF5703810107" },       /* no key */
+		{ "800161830100840105", "", "BF5703810105" },   /* a token of its own */
+		{ "8001618301FF", "", "BF5703810106" },
+		{ "800161830400800000", "", "BF5703810106" },
+		{ "8001618303" "7FFFFF", "", "BF5704A0020500" },
+		{ "800161830100", "88141111111111111111111111111111111111111111", "BF5703810103" },
+		{ "800161830100", "9F7F0100", "BF5704A0020500" },       /* something later */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t raw[300], request[320];
+		struct tlv_out w = { request, sizeof(request) };
+		struct tlv_mark m = tlv_begin(&w, 0xbf57), list = tlv_begin(&w, 0xa0);
+		struct tlv_mark one = tlv_begin(&w, 0x30);
+		char digits[700];
+		struct talk t;
+		size_t n;
+
+		snprintf(digits, sizeof(digits), "%s%s%s", cases[i].before,
+			 cases[i].behind ? key : "", cases[i].behind ? cases[i].behind : "");
+		assert_int_equal(hex_decode(text_of(digits), raw, sizeof(raw), &n), 0);
+		tlv_put_raw(&w, raw, n);
+		tlv_close(&w, one);
+		tlv_close(&w, list);
+		tlv_close(&w, m);
+		hex_encode(request, w.len, digits, sizeof(digits));
+		open_edition(&t, VE_SGP32_12);
+		if (strcmp(talk_es10(&t, digits), cases[i].answer))
+			fail_msg("%s...: expected %s", cases[i].before, cases[i].answer);
+		/* All or nothing, and only one first time. */
+		n = euicc_card_state(t.card)->n_eims;
+		assert_int_equal(n, cases[i].answer[6] == 'A');
+		if (n)
+			assert_string_equal(talk_es10(&t, digits), "BF5703810102");
+		talk_close(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(written_pairs_are_answered),
 		cmocka_unit_test(worked_examples_are_answered),
+		cmocka_unit_test(first_edition_has_its_own_forms),
+		cmocka_unit_test(last_edition_lists_all_it_knows),
+		cmocka_unit_test(eims_are_judged),
 	};
 
 	return cmocka_run_group_tests(tests, load_examples, free_examples);

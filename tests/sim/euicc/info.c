@@ -86,6 +86,7 @@ static const struct {
 	{ 0xaf, VE_INFO_MORE_VERSIONS },
 	{ 0x90, VE_INFO_IPA_MODE },
 	{ 0xb4, VE_INFO_IOT },
+	{ 0x95, VE_INFO_SECURITY_LEVEL },
 };
 
 void ve_info2_put(struct ve *e, struct tlv_out *w)

@@ -323,14 +323,16 @@ static const struct {
 	{ VE_INFO_PP_VERSION, "010000" },
 	{ VE_INFO_SAS, "54532D544553542D30303031" },
 	{ VE_INFO_IPA_MODE, "00", VE_SGP32_10 },
+	/* One octet is all that is known of it. */
+	{ VE_INFO_SECURITY_LEVEL, "02", VE_SGP32_13 },
 };
 
 /* iotSpecificInfo: the editions; from 1.1 on ecallSupported and fallbackSupported. */
 static const char *const iot_info[_VE_VERSION_MAX] = {
-	[VE_SGP32_10] = "A0050403010000",
+	[VE_SGP32_10] = "A0050403010001",
 	[VE_SGP32_11] = "A005040301010081008200",
 	[VE_SGP32_12] = "A005040301020081008200",
-	[VE_SGP32_13] = "A0050403010300810082008300",
+	[VE_SGP32_13] = "A00A04030102000403010300810082008300",
 };
 
 static void set_hex(struct blob *b, const char *digits)
