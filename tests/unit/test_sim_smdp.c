@@ -441,7 +441,7 @@ static void a_server_that_is_killed_leaves_a_whole_state(void **state)
 		close(fds[1]);
 		/* It is at work; then, some time later, it is dead. */
 		assert_int_equal(read(fds[0], &c, 1), 1);
-		usleep(i * 397);
+		usleep(i * 397);        /* any moment will do; this spreads them */
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		while (read(fds[0], &c, 1) == 1)

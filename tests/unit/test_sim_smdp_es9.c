@@ -451,7 +451,7 @@ static void every_certificate_but_the_right_one_is_refused(void **state)
 		{ "euicc", "euicc", "euicc", -1, 0, SDP_CI_UNKNOWN },
 		{ "euicc", "ci", "euicc", -1, 0, SDP_CI_UNKNOWN },
 		{ "euicc", "eum", "euicc", -1, 1000000000, SDP_EUM_EXPIRED },      /* 2001 */
-		{ "euicc", "eum", "euicc", -1, 2700000000, SDP_EUM_EXPIRED },      /* 2055 */
+		{ "euicc", "eum", "euicc", -1, (time_t)2700000000LL, SDP_EUM_EXPIRED }, /* 2055 */
 		{ "expired", "eum", "euicc", -1, 0, SDP_EUICC_EXPIRED },
 		{ "expired", "eum", "euicc", -1, 1600000000, SDP_DONE },           /* 2020 */
 		{ "euicc", "eum", "dpauth", -1, 0, SDP_SIGNATURE_WRONG },
