@@ -142,7 +142,8 @@ static enum step_verdict judge_channel(struct proc *p)
 {
 	struct card_at *c = card_of(p);
 
-	if (p->answer.kind == CAUSE_NONE && c->answered && c->sw == 0x9000 && c->data_n == 1 &&
+	if (p->answer.kind == CAUSE_NONE && c->answered &&
+	    (c->sw == 0x9000 || c->sw >> 8 == 0x91) && c->data_n == 1 &&
 	    c->data[0] > 0 && c->data[0] < 20) {
 		c->number = c->data[0];
 		c->channel_open = true;

@@ -82,6 +82,44 @@ static const struct step read_steps[] = {
 	{ 0 }
 };
 
+/* --- a card that wants to be reset ---------------------------------------------------------------- */
+
+/*
+ * After a switch some cards refuse everything until they are reset, and a module may not know. If
+ * we have been killed in the middle of one, the journal tells to which profile it must follow.
+ */
+static int reset_card(struct proc *p)
+{
+	return ipa_ask_module(ipa_of(p), ipa_of(p)->journal.iccid_target);
+}
+
+static enum step_verdict was_reset(struct proc *p)
+{
+	return p->answer.kind == CAUSE_NONE ? STEP_NEXT : ipa_no_answer(p);
+}
+
+static const struct step reset_steps[] = {
+	{ "reset-card", reset_card, was_reset, 0 },
+	{ 0 }
+};
+
+static void on_reset_ended(struct ipa_work *w, const struct cause *why)
+{
+	struct ipa *i = container_of(w, struct ipa, reset_card);
+
+	(void)why;
+	if (i->card != IPA_CARD_ABSENT && i->want)
+		ipa_submit(i, &i->read_card);
+}
+
+static bool wants_reset(struct ipa *i, const struct cause *why)
+{
+	return why->kind == CAUSE_REFUSED && why->code == SW_CONDITIONS && why->from &&
+	       !strcmp(why->from, "card") && ipa_journal_is_open(&i->journal) && i->tries == 0;
+}
+
+/* --- reading, the end ------------------------------------------------------------------------------- */
+
 static bool is_no_euicc(const struct cause *why)
 {
 	/* SELECT refused by the card's own word; a module's refusal may have other reasons. */
@@ -133,6 +171,11 @@ static void on_read_ended(struct ipa_work *w, const struct cause *why)
 	if (is_no_euicc(why)) {
 		i->want = 0;
 		set_card(i, IPA_CARD_NO_EUICC);
+		return;
+	}
+	if (wants_reset(i, why)) {
+		i->tries++;
+		ipa_submit(i, &i->reset_card);
 		return;
 	}
 	/* Known facts stay: they were true, and will be read again as soon as the card can be asked. */
@@ -189,6 +232,9 @@ void ipa_card_open(struct ipa *i)
 	i->read_card.name = "read-card";
 	i->read_card.steps = read_steps;
 	i->read_card.ended = on_read_ended;
+	i->reset_card.name = "reset-card";
+	i->reset_card.steps = reset_steps;
+	i->reset_card.ended = on_reset_ended;
 	i->again.fired = on_again;
 }
 

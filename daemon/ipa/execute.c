@@ -2,10 +2,11 @@
  * eUICC Package download and execution (GSMA SGP.32 3.3.1) and rollback (3.3.2), seen from the IPA;
  * also their continuation after a crash or power cut.
  *
- *   resume-…        after a crash: the card tells what became of the package. It keeps the result
- *                   until that is removed; no result means that it was not executed
  *   load-package    journalled before it begins
- *   find-result     where the card gave no answer: it may have executed the package all the same
+ *   find-result     where the card gave no answer, and after a crash: it keeps the result until
+ *                   that is removed. A card that does not tell is reset, and asked again. No result
+ *                   means that it was not executed: it is loaded once more, unless after a crash,
+ *                   where the eIM will offer it again
  *   follow          another profile is enabled: the module must use it. Journalled
  *   notifications   those of the switch; only now, because cards that switched refuse ES10b until
  *                   they were reset. Without them the result is reported all the same
@@ -31,6 +32,7 @@
 #define BACK_MS 300000          /* for the old profile to get its network back */
 #define BUSY_TRIES 8
 #define BUSY_PAUSE_MS 3000
+#define ONGOING_TRIES 2         /* a card that waits for its reset says so for ever */
 #define FOREVER 100000
 
 /* --- what is noted -------------------------------------------------------------------------------------- */
@@ -52,6 +54,22 @@ static int note(struct ipa *i, const char *step)
 	return r;
 }
 
+/* The profile that is enabled when all operations have succeeded. */
+static void expect_target(const struct package_request *q, struct ipa_journal *j)
+{
+	struct package_command command;
+	struct octets ops = q->ops;
+	char iccid[ES10_ICCID_TEXT_MAX];
+
+	strcpy(j->iccid_target, j->iccid_before);
+	while (package_request_next(q, &ops, &command)) {
+		if (command.op == PACKAGE_ENABLE && es10_iccid_text(command.iccid, iccid) == 0)
+			strcpy(j->iccid_target, iccid);
+		else if (command.op == PACKAGE_DISABLE)
+			j->iccid_target[0] = '\0';
+	}
+}
+
 static int open_journal(struct ipa_eim *e, const struct package_request *q)
 {
 	struct ipa *i = e->ipa;
@@ -63,6 +81,7 @@ static int open_journal(struct ipa_eim *e, const struct package_request *q)
 		hex_encode(q->transaction_id.p, q->transaction_id.n, j->transaction,
 			   sizeof(j->transaction));
 	enabled_iccid(i, j->iccid_before);
+	expect_target(q, j);
 	j->rollback = q->rollback;
 	j->switched = false;
 	j->result_seq = 0;
@@ -121,35 +140,20 @@ static bool has_result(const struct ipa_eim *e, struct package_result *ret)
 	return r->n && package_result_decode(octets_from(r->p, r->n), ret) == 0;
 }
 
-/* --- after a crash --------------------------------------------------------------------------------------------- */
+/* --- after a crash: which profile is enabled --------------------------------------------------------------------------------------------- */
 
-static int resume_results(struct proc *p)
+static bool is_step(const struct ipa *i, const char *step)
 {
-	return eim_of(p)->visit.resuming ? ask_stored(ipa_of(p)) : STEP_SKIP;
-}
-
-static enum step_verdict judge_resumed(struct proc *p)
-{
-	struct ipa *i = ipa_of(p);
-	struct ipa_eim *e = eim_of(p);
-
-	if (p->answer.kind != CAUSE_NONE)
-		return ipa_no_answer(p);
-	e->visit.touched = true;
-	if (take_stored(e, i->answer))
-		return STEP_NEXT;
-	/* Not executed, or reported and removed: nothing is owed to anybody. */
-	log_info("ipa", "the card has no result of it: it was not executed, or has been reported");
-	ipa_journal_close(&i->journal);
-	return STEP_FINISH;
+	return !strcmp(i->journal.step, step);
 }
 
 static int resume_profiles(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
 	struct tlv_out w = ipa_writer(i);
+	struct package_result r;
 
-	if (!eim_of(p)->visit.resuming)
+	if (!eim_of(p)->visit.resuming || !has_result(eim_of(p), &r) || !r.switched)
 		return STEP_SKIP;
 	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 }, es10c_tags_state);
 	return ipa_ask_card(i, ES10C_GET_PROFILES, &w);
@@ -168,13 +172,19 @@ static enum step_verdict judge_profiles(struct proc *p)
 		return ipa_no_answer(p);
 	if (es10c_profiles_decode(i->answer, profiles, ARRAY_SIZE(profiles), &n, &error) < 0)
 		return ipa_garbled(p, "GetProfilesInfo");
-	if (error)
-		return p->attempt < BUSY_TRIES ? STEP_RETRY :
-		       ipa_refused(p, "card", error, es10_result_name(ES10C_GET_PROFILES, error));
+	if (error && error != ES10C_PROFILES_CHANGE_ONGOING)
+		return ipa_refused(p, "card", error, es10_result_name(ES10C_GET_PROFILES, error));
+	if (error && p->attempt < ONGOING_TRIES)
+		return STEP_RETRY;
 	v->target[0] = '\0';
 	for (size_t k = 0; k < n; k++)
 		if (profiles[k].state == ES10C_ENABLED)
 			es10_iccid_text(profiles[k].iccid, v->target);
+	/* The card may wait for its reset before it does what it has said. */
+	if (is_step(i, "load-package") || is_step(i, "follow"))
+		strcpy(v->target, i->journal.iccid_target);
+	else if (error)
+		strcpy(v->target, i->journal.iccid_before);
 	i->journal.switched = strcmp(v->target, i->journal.iccid_before) != 0;
 	return STEP_NEXT;
 }
@@ -216,12 +226,18 @@ static enum step_verdict judge_loaded(struct proc *p)
 	return STEP_NEXT;
 }
 
+static bool wants_no_result(const struct ipa_eim *e)
+{
+	return e->visit.result.n || e->visit.error == ESIPA_RESULT_INVALID_FORMAT;
+}
+
 static int find_result(struct proc *p)
 {
 	struct ipa_eim *e = eim_of(p);
 
-	if (e->visit.result.n || e->visit.error == ESIPA_RESULT_INVALID_FORMAT)
+	if (wants_no_result(e))
 		return STEP_SKIP;
+	e->visit.knows = false;
 	return ask_stored(ipa_of(p));
 }
 
@@ -229,9 +245,79 @@ static enum step_verdict judge_found(struct proc *p)
 {
 	struct ipa_eim *e = eim_of(p);
 
-	if (p->answer.kind == CAUSE_NONE)
+	e->visit.knows = p->answer.kind == CAUSE_NONE;
+	if (e->visit.knows)
 		take_stored(e, ipa_of(p)->answer);
 	return STEP_NEXT;
+}
+
+/*
+ * A card that has executed the package may refuse to talk until it was reset, which making the
+ * module follow does: to the profile that is enabled if all went well.
+ */
+static int reset_card(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+
+	if (wants_no_result(e) || e->visit.knows)
+		return STEP_SKIP;
+	return ipa_ask_module(ipa_of(p), e->ipa->journal.iccid_target);
+}
+
+static enum step_verdict go_on(struct proc *p)
+{
+	(void)p;
+	return STEP_NEXT;
+}
+
+static int find_after_reset(struct proc *p)
+{
+	return eim_of(p)->visit.knows ? STEP_SKIP : find_result(p);
+}
+
+/* After a crash no result means: not executed, or reported and removed. Nothing is owed to anybody. */
+static int end_resumed(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+
+	if (!e->visit.resuming || !e->visit.knows || e->visit.result.n)
+		return STEP_SKIP;
+	log_info("ipa", "the card has no result of it: it was not executed, or has been reported");
+	ipa_journal_close(&e->ipa->journal);
+	proc_answer(p, NULL);
+	return 0;
+}
+
+static enum step_verdict stop_here(struct proc *p)
+{
+	(void)p;
+	return STEP_FINISH;
+}
+
+/*
+ * The card has no result: it has not executed the package. Once more is safe, for the counter in
+ * the package lets it be executed only once.
+ */
+static int load_again(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+
+	if (wants_no_result(e) || !e->visit.knows)
+		return STEP_SKIP;
+	return ipa_ask_card_raw(ipa_of(p), ES10B_LOAD_PACKAGE,
+				octets_from(e->visit.package.p, e->visit.package.n));
+}
+
+/* Nobody is told anything as long as it is not known; the journal brings us back here. */
+static int give_up(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+
+	if (wants_no_result(e) || e->visit.knows)
+		return STEP_SKIP;
+	ipa_explain(ipa_of(p), "the card does not tell what became of the package");
+	proc_fail(p, CAUSE_REFUSED, "card", -1);
+	return -EIO;
 }
 
 /* --- follow --------------------------------------------------------------------------------------------------------- */
@@ -280,6 +366,10 @@ static int make_module_follow(struct proc *p)
 			return err;
 	} else if (!r.switched) {
 		return STEP_SKIP;
+	} else if (i->journal.switched && !is_step(i, "rollback")) {
+		err = note(i, "follow");
+		if (err < 0)
+			return err;
 	}
 	return ipa_ask_module(i, e->visit.target);
 }
@@ -367,12 +457,6 @@ static int wait_network(struct proc *p)
 	return ipa_ask_network(i, left_ms(&e->visit));
 }
 
-static enum step_verdict go_on(struct proc *p)
-{
-	(void)p;
-	return STEP_NEXT;
-}
-
 static int report(struct proc *p)
 {
 	struct ipa_eim *e = eim_of(p);
@@ -435,6 +519,12 @@ static enum step_verdict judge_rollback(struct proc *p)
 		return ipa_garbled(p, "ProfileRollback");
 	if (code == ES10_CAT_BUSY && p->attempt < BUSY_TRIES)
 		return STEP_RETRY;
+	/* A try whose answer was lost has used up the grant: it is back already. */
+	if (code == ES10B_ROLLBACK_NOT_ALLOWED && p->attempt > 1) {
+		code = ES10_OK;
+		ipa_octets_clear(&e->visit.result);
+		package = (struct octets){ 0 };
+	}
 	if (code != ES10_OK) {
 		log_warning("ipa", "the card does not roll back: %s",
 			    es10_result_name(ES10B_PROFILE_ROLLBACK, code));
@@ -460,6 +550,14 @@ static int follow_back(struct proc *p)
 		return STEP_SKIP;
 	r = note(ipa_of(p), "follow-back");
 	return r < 0 ? r : ipa_ask_module(ipa_of(p), e->visit.target);
+}
+
+/* The result of a rollback whose answer was lost. */
+static int find_back(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+
+	return e->visit.rolled_back && !e->visit.result.n ? ask_stored(ipa_of(p)) : STEP_SKIP;
 }
 
 static int list_back(struct proc *p)
@@ -544,20 +642,27 @@ static int finish(struct proc *p)
 }
 
 const struct step ipa_package_steps[] = {
-	{ "resume-results",     resume_results,     judge_resumed,      0, BUSY_TRIES, BUSY_PAUSE_MS },
-	{ "resume-profiles",    resume_profiles,    judge_profiles,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "load-package",       load_package,       judge_loaded,       0 },
 	{ "find-result",        find_result,        judge_found,        0 },
+	{ "reset-card",         reset_card,         go_on,              0 },
+	{ "find-after-reset",   find_after_reset,   judge_found,        0 },
+	{ "give-up",            give_up,            go_on,              0 },
+	{ "resume-end",         end_resumed,        stop_here,          0 },
+	{ "load-again",         load_again,         judge_loaded,       0 },
+	{ "find-again",         find_result,        judge_found,        0 },
+	{ "resume-profiles",    resume_profiles,    judge_profiles,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow",             make_module_follow, judge_followed,     0 },
 	{ "notifications",      list_notifications, keep_notifications, 0 },
 	{ "network",            wait_network,       go_on,              0 },
 	{ "report",             report,             judge_report,       0, FOREVER, REPORT_PAUSE_MS },
 	{ "rollback",           roll_back,          judge_rollback,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow-back",        follow_back,        judge_followed,     0 },
+	{ "find-back",          find_back,          judge_found,        0 },
 	{ "notifications-back", list_back,          keep_notifications, 0 },
 	{ "network-back",       network_back,       go_on,              0 },
 	{ "report-back",        report_back,        judge_back,         0, REPORT_TRIES, REPORT_PAUSE_MS },
-	{ "remove",             ipa_remove_acked,   ipa_removed,        0 },
+	{ "remove",             ipa_remove_acked,   ipa_removed,        0, IPA_REMOVE_TRIES,
+	  IPA_REMOVE_PAUSE_MS },
 	{ "finish",             finish,             go_on,              0 },
 	{ 0 }
 };

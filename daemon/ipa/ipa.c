@@ -372,7 +372,6 @@ void ipa_close(struct ipa *i)
 	const struct cause why = { CAUSE_CANCELLED, "us", -1, NULL };
 	struct ipa_work *w;
 
-	ipa_card_close(i);
 	if (i->now) {
 		w = i->now;
 		proc_drop(&i->proc);
@@ -385,6 +384,8 @@ void ipa_close(struct ipa *i)
 		w->ipa = NULL;
 		w->ended(w, &why);
 	}
+	/* Whoever ended has perhaps planned another try. */
+	ipa_card_close(i);
 	ipa_eims_close(i);
 	forget_reply(i);
 	ev_task_stop(&i->pump);

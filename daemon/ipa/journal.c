@@ -22,6 +22,7 @@ static const struct {
 	{ "eim", A_TEXT, MEMBER(eim) },
 	{ "transaction", A_TEXT, MEMBER(transaction) },
 	{ "iccid_before", A_TEXT, MEMBER(iccid_before) },
+	{ "iccid_target", A_TEXT, MEMBER(iccid_target) },
 	{ "rollback", A_BOOL, MEMBER(rollback) },
 	{ "switched", A_BOOL, MEMBER(switched) },
 	{ "result_seq", A_NUMBER, MEMBER(result_seq) },

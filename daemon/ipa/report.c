@@ -152,14 +152,17 @@ int ipa_remove_acked(struct proc *p)
 /* What cannot be removed now is delivered once more, which an eIM must bear. */
 enum step_verdict ipa_removed(struct proc *p)
 {
-	int code;
+	int code = -1;
 
 	eim_of(p)->visit.touched = true;
-	if (p->answer.kind == CAUSE_NONE &&
-	    (es10_result_decode(ES10B_REMOVE_NOTIFICATION, ipa_of(p)->answer, &code) < 0 ||
-	     (code != ES10_OK && code != ES10_NOTHING_TO_DELETE)))
-		log_warning("ipa", "the card does not remove number %u, ignoring",
-			    eim_of(p)->visit.acked[p->piece]);
+	if (p->answer.kind == CAUSE_NONE)
+		es10_result_decode(ES10B_REMOVE_NOTIFICATION, ipa_of(p)->answer, &code);
+	if (code == ES10_OK || code == ES10_NOTHING_TO_DELETE)
+		return STEP_AGAIN;
+	if (p->attempt < IPA_REMOVE_TRIES)
+		return STEP_RETRY;
+	log_warning("ipa", "the card does not remove number %u, ignoring",
+		    eim_of(p)->visit.acked[p->piece]);
 	return STEP_AGAIN;
 }
 
@@ -255,7 +258,7 @@ static enum step_verdict go_on(struct proc *p)
 const struct step ipa_results_steps[] = {
 	{ "stored-results", ask_results,      pick_result,  0 },
 	{ "report-stored",  send_result,      judge_result, 0 },
-	{ "remove-stored",  ipa_remove_acked, ipa_removed,  0 },
+	{ "remove-stored",  ipa_remove_acked, ipa_removed,  0, IPA_REMOVE_TRIES, IPA_REMOVE_PAUSE_MS },
 	{ "record",         record_result,    go_on,        0 },
 	{ 0 }
 };
@@ -362,7 +365,8 @@ static int record_notifications(struct proc *p)
 const struct step ipa_notify_steps[] = {
 	{ "notifications", ask_pending,          keep_pending, 0 },
 	{ "deliver",       deliver,              delivered,    0 },
-	{ "remove",        ipa_remove_acked,     ipa_removed,  0 },
+	{ "remove",        ipa_remove_acked,     ipa_removed,  0, IPA_REMOVE_TRIES,
+	  IPA_REMOVE_PAUSE_MS },
 	{ "record",        record_notifications, go_on,        0 },
 	{ 0 }
 };

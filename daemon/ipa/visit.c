@@ -52,7 +52,7 @@ static void clear_package(struct ipa_visit *v)
 	for (size_t k = 0; k < IPA_FETCHES_MAX; k++)
 		ipa_octets_clear(&v->fetched[k]);
 	v->n_sent = v->n_acked = 0;
-	v->resuming = v->delivered = v->reached = v->rolled_back = false;
+	v->resuming = v->delivered = v->reached = v->rolled_back = v->knows = false;
 	v->target[0] = '\0';
 	v->error = 0;
 	v->follow_why = (struct cause){ 0 };

@@ -54,6 +54,7 @@ struct ipa_visit {
 	uint32_t acked[FACTS_NOTIFICATIONS_MAX];
 	size_t n_acked;
 	bool resuming, delivered, reached, rolled_back, offline;
+	bool knows;                     /* the card has told whether it has a result */
 	uint64_t deadline_ms;           /* for the report, before rollback */
 	char target[ES10_ICCID_TEXT_MAX];       /* the profile that is enabled now; "" none */
 	int error;                      /* that is reported: eimPackageResultError */
@@ -141,6 +142,8 @@ extern const struct step ipa_results_steps[], ipa_ask_steps[], ipa_package_steps
 int ipa_report_encode(struct ipa_eim *e);
 int ipa_report_send(struct proc *p);
 enum step_verdict ipa_report_judge(struct proc *p);
+#define IPA_REMOVE_TRIES 3
+#define IPA_REMOVE_PAUSE_MS 2000
 int ipa_remove_acked(struct proc *p);
 enum step_verdict ipa_removed(struct proc *p);
 

@@ -124,7 +124,7 @@ struct ipa {
 	struct ev_alarm again;          /* another try to reach a card */
 	unsigned tries;
 
-	struct ipa_work read_card;      /* card.c */
+	struct ipa_work read_card, reset_card;  /* card.c */
 	uint32_t want;                  /* facts to be read: 1 << enum euicc_fact */
 	uint32_t reading;
 

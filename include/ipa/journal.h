@@ -21,6 +21,7 @@ struct ipa_journal {
 	char eim[IPA_EIM_HEX_MAX];      /* whose package or download, in hex digits */
 	char transaction[IPA_HEX_ID_MAX];       /* eimTransactionId */
 	char iccid_before[IPA_HEX_ID_MAX];      /* the profile that was enabled; "" none */
+	char iccid_target[IPA_HEX_ID_MAX];      /* that is, if all of the package succeeds; "" none */
 	bool rollback;                  /* the package allows it, and it was not used yet */
 	bool switched;                  /* another profile is enabled than before */
 	uint32_t result_seq;            /* of the eUICC Package Result; 0: not known */

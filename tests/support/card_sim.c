@@ -114,6 +114,12 @@ static void on_close(struct card_channel *c)
 
 static const struct card_channel_ops ops = { on_open, on_exchange, on_cancel, on_close };
 
+/* 91xx: done, and a proactive command waits for the module. */
+static bool sw_good(uint16_t sw)
+{
+	return sw == 0x9000 || sw >> 8 == 0x91;
+}
+
 static void opened(struct card_sim *s, uint16_t sw)
 {
 	struct cause why = { CAUSE_REFUSED, "card", sw, NULL };
@@ -166,7 +172,7 @@ static void on_select(struct card_sim *s, const uint8_t *p, size_t n, uint16_t s
 	if (s->state == EXPECT_SELECT && sw >> 8 == 0x61)
 		get_response(s, sw & 0xff, false, EXPECT_FCI);
 	else
-		opened(s, s->state == EXPECT_FCI || sw == 0x9000 ? 0 : sw);
+		opened(s, s->state == EXPECT_FCI || sw_good(sw) ? 0 : sw);
 }
 
 static void on_channel(struct card_sim *s, const uint8_t *p, size_t n, uint16_t sw)
@@ -175,7 +181,7 @@ static void on_channel(struct card_sim *s, const uint8_t *p, size_t n, uint16_t 
 
 	s->number = 0;
 	s->fci_n = 0;
-	if (sw != 0x9000 || n != 1) {
+	if (!sw_good(sw) || n != 1) {
 		opened(s, sw);
 		return;
 	}
