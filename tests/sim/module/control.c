@@ -61,11 +61,12 @@ static int do_status(struct request *q)
 		sessions += m->slot.sessions[i].open;
 	snprintf(q->answer, q->cap,
 		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u "
-		 "sessions=%u mux=%d "
+		 "sessions=%u channels=%d mux=%d "
 		 "card_resets=%u apdus=%u starts=%u baud=%u",
 		 m->persona->name, q->b->pty.fd >= 0 ? q->b->pty.slave : "none", power[m->power],
 		 m->cfun, slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat,
-		 sessions, m->muxed, m->slot.resets, m->slot.apdus, m->starts, q->b->baud);
+		 sessions, __builtin_popcount(m->slot.channels), m->muxed, m->slot.resets,
+		 m->slot.apdus, m->starts, q->b->baud);
 	return 0;
 }
 

@@ -69,6 +69,7 @@ static void send_next(struct slot *s)
 	list_del(&j->node);
 	s->flying = j;
 	s->apdus++;
+	memcpy(s->head, j->apdu, MIN(j->n, sizeof(s->head)));
 	card_transmit(s->card, j->apdu, j->n);
 }
 
@@ -120,10 +121,30 @@ static unsigned transport_ms(const struct slot *s)
 					: s->m->persona->ms_per_apdu;
 }
 
+/* MANAGE CHANNEL, ETSI TS 102 221 11.1.17: which channels the card has open is known here only. */
+static void count_channels(struct slot *s, const uint8_t *answer, size_t n)
+{
+	unsigned number = s->head[3];
+
+	if (s->head[1] != 0x70 || n < 2 || answer[n - 2] != 0x90)
+		return;
+	if (s->head[2] == 0x00 && number == 0 && n == 3)
+		number = answer[0];
+	if (s->head[2] == 0x80 && number == 0)
+		number = s->head[0] & 0x40 ? 4u + (s->head[0] & 15) : s->head[0] & 3u;
+	if (number == 0 || number > 19)
+		return;
+	if (s->head[2] == 0x00)
+		s->channels |= 1u << number;
+	else
+		s->channels &= ~(1u << number);
+}
+
 static void on_answered(struct card_user *u, const uint8_t *answer, size_t n)
 {
 	struct slot *s = container_of(u, struct slot, user);
 
+	count_channels(s, answer, n);
 	if (s->deaf) {
 		s->deaf = false;
 		send_next(s);
@@ -351,6 +372,7 @@ static void begin(struct slot *s)
 	}
 	net_look(&s->m->net);
 	s->resets++;
+	s->channels = 0;
 	card_reset(s->card);
 }
 
@@ -372,6 +394,7 @@ void slot_power_off(struct slot *s)
 		s->state = SLOT_OFF;
 	close_sessions(s);
 	lose_jobs(s);
+	s->channels = 0;
 	if (s->card)
 		card_power_off(s->card);
 	net_look(&s->m->net);

@@ -59,6 +59,7 @@ struct slot {
 	unsigned pin_left, puk_left;
 	unsigned resets;                /* of the card, ever */
 	unsigned apdus;                 /* ever */
+	uint32_t channels;              /* open on the card, whoever has opened them: 1 << number */
 
 	/* apdu commands */
 	struct session sessions[SLOT_SESSIONS];
@@ -69,6 +70,7 @@ struct slot {
 	struct card_user user;
 	struct list_node jobs;
 	struct apdu_job *flying;
+	uint8_t head[5];                /* of the APDU the card has, its job may be gone */
 	bool deaf;                      /* the answer in flight is nobody's any more */
 	struct ev_alarm transport;      /* the module's own time for an APDU */
 	uint8_t answer[CARD_ANSWER_MAX];
