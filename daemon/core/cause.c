@@ -1,6 +1,7 @@
 #include "core/cause.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const names[_CAUSE_KIND_MAX] = {
 	[CAUSE_NONE] = "NONE", [CAUSE_TIMEOUT] = "TIMEOUT", [CAUSE_REFUSED] = "REFUSED",
@@ -36,7 +37,10 @@ const char *cause_text(const struct cause *c, char out[CAUSE_TEXT_MAX])
 		snprintf(out, CAUSE_TEXT_MAX, "%s", phrases[CAUSE_NONE]);
 		return out;
 	}
-	if (c->code >= 0)
+	/* Status words are known by their hexadecimal digits. */
+	if (c->code > 0xff && c->from && !strcmp(c->from, "card"))
+		snprintf(number, sizeof(number), " (%04X)", (unsigned)c->code);
+	else if (c->code >= 0)
 		snprintf(number, sizeof(number), " (%d)", c->code);
 	snprintf(out, CAUSE_TEXT_MAX, "%s %s%s%s%s", phrases[c->kind], c->from ? c->from : "us",
 		 number, c->step ? " in " : "", c->step ? c->step : "");
