@@ -235,10 +235,13 @@ static void on_exchange_done(struct at_cmd *cmd, enum at_end end, int code, stru
 		end_exchange(c, CAUSE_MALFORMED, "module", -1);
 		return;
 	}
-	/* The channel is closed: the card was reset behind our back. */
+	/*
+	 * The channel is closed: the card was reset behind our back. The module may not know it, and
+	 * keep its session: that is closed before another one is opened.
+	 */
 	if (c->sw == 0x6881 && !c->now->basic) {
 		end_exchange(c, CAUSE_LINK_LOST, "card", c->sw);
-		card_at_lost(c);
+		card_at_line_lost(c);
 		return;
 	}
 	if (follow_up(c))
@@ -280,6 +283,15 @@ static void cancel(struct card_channel *ch, struct card_exchange *x)
 
 /* --- opening and closing ---------------------------------------------------------------------------- */
 
+void card_at_note(struct card_at *c, const char *handle)
+{
+	if (!strcmp(c->noted, handle))
+		return;
+	snprintf(c->noted, sizeof(c->noted), "%s", handle);
+	if (c->remember)
+		c->remember(c, c->noted);
+}
+
 static void keep(struct card_at *c)
 {
 	char handle[CARD_AT_HANDLE_MAX] = "";
@@ -295,8 +307,7 @@ static void keep(struct card_at *c)
 	case _CARD_AT_WAY_MAX:
 		break;
 	}
-	if (c->remember)
-		c->remember(c, handle);
+	card_at_note(c, handle);
 }
 
 static void open_channel(struct card_channel *ch, const uint8_t *aid, size_t n);
@@ -317,6 +328,9 @@ static void on_opened(struct proc *p)
 		return;
 	}
 	if (cause_is_set(&why)) {
+		/* What became of it is not known where the line was lost on the way. */
+		if (why.kind != CAUSE_LINK_LOST)
+			keep(c);
 		if (u)
 			u->opened(u, &why, NULL, 0);
 		return;
@@ -352,11 +366,14 @@ static void open_channel(struct card_channel *ch, const uint8_t *aid, size_t n)
 
 static void on_closed(struct at_cmd *cmd, enum at_end end, int code, struct text final)
 {
-	(void)cmd;
+	struct card_at *c = container_of(cmd, struct card_at, closing);
+
 	(void)code;
 	(void)final;
 	/* Some answer ERROR to the closing of what is closed already. */
 	log_debug("card", "channel closed: %s", at_end_name(end));
+	if (end != AT_LINK_LOST && !card_at_is_open(c) && !proc_running(&c->opening))
+		keep(c);
 }
 
 static void submit_closing(struct card_at *c)
@@ -385,8 +402,8 @@ static void close_channel(struct card_channel *ch)
 	ev_task_stop(&c->tell_lost);
 	if (card_at_is_open(c) && at_chat_is_open(c->chat))
 		submit_closing(c);
+	/* It is forgotten when the module has closed it. */
 	c->opened_by = CARD_AT_UNKNOWN;
-	keep(c);
 }
 
 static void on_tell_lost(struct ev_task *t)
@@ -397,25 +414,35 @@ static void on_tell_lost(struct ev_task *t)
 		c->channel.user->lost(c->channel.user);
 }
 
-void card_at_lost(struct card_at *c)
+static void lose(struct card_at *c)
 {
-	bool was_open = card_at_is_open(c);
-
 	c->losses++;
 	c->swept = c->swept_channels = false;
-	c->left[0] = '\0';
 	if (c->now && !c->now->basic && at_cmd_active(&c->cmd)) {
 		at_cancel(c->chat, &c->cmd);
 		end_exchange(c, CAUSE_LINK_LOST, "card", -1);
 	}
 	if (proc_running(&c->opening))
 		proc_cancel(&c->opening, CAUSE_LINK_LOST);
-	c->opened_by = CARD_AT_UNKNOWN;
-	if (!was_open)
+	if (!card_at_is_open(c))
 		return;
 	log_debug("card", "the channel is gone");
-	keep(c);
+	c->opened_by = CARD_AT_UNKNOWN;
 	ev_task_start(&c->tell_lost);
+}
+
+void card_at_lost(struct card_at *c)
+{
+	lose(c);
+	c->left[0] = '\0';
+	card_at_note(c, "");
+}
+
+void card_at_line_lost(struct card_at *c)
+{
+	lose(c);
+	if (c->noted[0])
+		memcpy(c->left, c->noted, sizeof(c->left));
 }
 
 static const struct card_channel_ops ops = {

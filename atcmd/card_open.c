@@ -4,10 +4,12 @@
  * a refused +CCHO may mean that the card has no such application, that no channel is free because
  * a client has crashed with one open, or that the command does not work here at all.
  *
- *   close-left   the channel that our predecessor had written down
+ *   close-left   the channel that our predecessor had written down; 1 to 3 blindly where it was lost
+ *                between asking for one and knowing which
  *   ccho         busy cards (+CME ERROR: 14) are asked again for some seconds
  *   sweep        sessions 1 to 3 closed blindly, once per start of the card and only after a
- *                refusal: they may belong to somebody else. Errors mean that there was none
+ *                refusal: they may belong to somebody else. Errors mean that there was none. Each
+ *                time the answer of an opening is lost: one of them is ours
  *   ccho-again
  *   channel      MANAGE CHANNEL by +CSIM, ETSI TS 102 221 11.1.17
  *   select       without Le, and with it where the card wants one; then its FCI
@@ -55,18 +57,31 @@ static int close_left(struct proc *p)
 {
 	struct card_at *c = card_of(p);
 	struct text left = text_of(c->left), way = text_cut(&left, ':');
-	char command[64];
-	uint32_t number;
+	char command[64], which[CARD_AT_HANDLE_MAX];
+	uint32_t number = p->piece + 1;
+	bool known = left.n != 0;
 
-	if (text_eq(way, "ccho") && left.n && text_all_hex(left))
-		snprintf(command, sizeof(command), "AT+CCHC=" TEXT_FMT, TEXT_ARG(left));
-	else if (text_eq(way, "csim") && text_to_u32(left, 10, &number) == 0 && number < 20)
+	if (known ? p->piece : p->piece == CHANNELS_SWEPT)
+		goto closed;
+	snprintf(which, sizeof(which), "%u", p->piece + 1);
+	if (known)
+		text_copy(left, which, sizeof(which));
+	if (text_eq(way, "ccho") && text_all_hex(text_of(which)))
+		snprintf(command, sizeof(command), "AT+CCHC=%s", which);
+	else if (text_eq(way, "csim") && text_to_u32(text_of(which), 10, &number) == 0 && number < 20)
 		snprintf(command, sizeof(command), "AT+CSIM=10,\"007080%02X00\"", (unsigned)number);
 	else
-		return STEP_SKIP;
-	log_debug("card", "closing %s, left open by a predecessor", c->left);
-	c->left[0] = '\0';
+		goto closed;
+	log_debug("card", "closing %s, left open by a predecessor", which);
 	return card_at_ask(c, command, NULL, CLOSE_MS);
+closed:
+	c->left[0] = '\0';
+	return STEP_SKIP;
+}
+
+static enum step_verdict left_closed(struct proc *p)
+{
+	return card_of(p)->timed_out ? STEP_NEXT : STEP_AGAIN;
 }
 
 /* --- +CCHO -------------------------------------------------------------------------------------------- */
@@ -80,7 +95,14 @@ static int ask_ccho(struct proc *p)
 		return STEP_SKIP;
 	hex_encode(c->aid, c->aid_n, aid, sizeof(aid));
 	snprintf(command, sizeof(command), "AT+CCHO=\"%s\"", aid);
+	card_at_note(c, "ccho:");
 	return card_at_ask(c, command, NULL, OPEN_MS);
+}
+
+/* The answer is lost: a channel may have come open that nobody knows. */
+static void note_adrift(struct card_at *c, const struct proc *p)
+{
+	c->adrift = c->timed_out || p->answer.kind == CAUSE_NONE;
 }
 
 static enum step_verdict judge_ccho(struct proc *p)
@@ -95,6 +117,7 @@ static enum step_verdict judge_ccho(struct proc *p)
 	if (p->answer.kind == CAUSE_REFUSED && p->answer.code == CME_SIM_BUSY &&
 	    p->attempt < BUSY_TRIES)
 		return STEP_RETRY;
+	note_adrift(c, p);
 	note_refusal(c, "module", p->answer.code);
 	return STEP_NEXT;
 }
@@ -104,9 +127,10 @@ static int sweep(struct proc *p)
 	struct card_at *c = card_of(p);
 	char command[32];
 
-	if (!by_ccho(c) || (c->swept && p->piece == 0) || p->piece == CHANNELS_SWEPT)
+	if (!by_ccho(c) || p->piece == CHANNELS_SWEPT ||
+	    (p->piece == 0 && c->swept && !c->adrift))
 		return STEP_SKIP;
-	c->swept = true;
+	c->swept = c->sweeping = true;
 	snprintf(command, sizeof(command), "AT+CCHC=%u", p->piece + 1);
 	return card_at_ask(c, command, NULL, CLOSE_MS);
 }
@@ -122,9 +146,9 @@ static int ask_ccho_again(struct proc *p)
 	struct card_at *c = card_of(p);
 
 	/* Only behind a sweep of this very opening. */
-	if (!by_ccho(c) || c->swept == c->swept_before)
+	if (!by_ccho(c) || !c->sweeping)
 		return STEP_SKIP;
-	c->swept_before = true;
+	c->sweeping = false;
 	return ask_ccho(p);
 }
 
@@ -135,27 +159,34 @@ static int ask_channel(struct proc *p)
 	static const uint8_t manage[] = { 0x00, 0x70, 0x00, 0x00, 0x01 };
 	struct card_at *c = card_of(p);
 
+	card_at_note(c, "csim:");
 	return card_at_ask_apdu(c, manage, sizeof(manage), true);
 }
 
 static enum step_verdict judge_channel(struct proc *p)
 {
 	struct card_at *c = card_of(p);
+	char handle[CARD_AT_HANDLE_MAX];
 
-	if (p->answer.kind == CAUSE_NONE && c->answered &&
+	if (p->answer.kind == CAUSE_NONE && c->answered && !c->garbled &&
 	    (c->sw == 0x9000 || c->sw >> 8 == 0x91) && c->data_n == 1 &&
 	    c->data[0] > 0 && c->data[0] < 20) {
 		c->number = c->data[0];
 		c->channel_open = true;
+		snprintf(handle, sizeof(handle), "csim:%u", c->number);
+		card_at_note(c, handle);
 		return STEP_NEXT;
 	}
 	if (p->answer.kind == CAUSE_REFUSED && p->answer.code == CME_SIM_BUSY &&
 	    p->attempt < BUSY_TRIES)
 		return STEP_RETRY;
-	if (p->answer.kind == CAUSE_NONE && c->answered)
+	if (p->answer.kind == CAUSE_NONE && c->answered && !c->garbled &&
+	    c->sw != 0x9000 && c->sw >> 8 != 0x91) {
 		note_refusal(c, "card", c->sw);
-	else
-		note_refusal(c, "module", p->answer.code);
+		return STEP_NEXT;
+	}
+	note_adrift(c, p);
+	note_refusal(c, "module", p->answer.code);
 	return STEP_NEXT;
 }
 
@@ -172,10 +203,10 @@ static int sweep_channels(struct proc *p)
 	struct card_at *c = card_of(p);
 	bool full = c->refusal.code == 0x6a81 || c->refusal.code == 0x6881;
 
-	if (c->channel_open || !full || (c->swept_channels && p->piece == 0) ||
-	    p->piece == CHANNELS_SWEPT)
+	if (c->channel_open || p->piece == CHANNELS_SWEPT ||
+	    (p->piece == 0 && !c->adrift && (!full || c->swept_channels)))
 		return STEP_SKIP;
-	c->swept_channels = true;
+	c->swept_channels = c->sweeping = true;
 	return close_one(c, p->piece + 1);
 }
 
@@ -183,9 +214,9 @@ static int ask_channel_again(struct proc *p)
 {
 	struct card_at *c = card_of(p);
 
-	if (c->channel_open || !c->swept_channels || c->swept_channels_before)
+	if (c->channel_open || !c->sweeping)
 		return STEP_SKIP;
-	c->swept_channels_before = true;
+	c->sweeping = false;
 	c->refusal = (struct cause){ 0 };
 	return ask_channel(p);
 }
@@ -279,15 +310,14 @@ static int begin(struct proc *p)
 {
 	struct card_at *c = card_of(p);
 
-	c->swept_before = c->swept;
-	c->swept_channels_before = c->swept_channels;
+	c->sweeping = c->adrift = false;
 	c->channel_open = c->selected = false;
 	return STEP_SKIP;
 }
 
 const struct step card_at_opening_steps[] = {
 	{ "begin",          begin,             go_on,         0 },
-	{ "close-left",     close_left,        go_on,         0 },
+	{ "close-left",     close_left,        left_closed,   0 },
 	{ "ccho",           ask_ccho,          judge_ccho,    0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "sweep",          sweep,             swept,         0 },
 	{ "ccho-again",     ask_ccho_again,    judge_ccho,    0 },

@@ -86,7 +86,7 @@ static void forget_everything(struct modem *m)
 	st->maker[0] = st->model[0] = st->revision[0] = st->imei[0] = '\0';
 	st->family = NULL;
 	m->family = at_family_generic();
-	card_at_lost(&m->card);
+	card_at_line_lost(&m->card);
 	modem_forget_card(m);
 	modem_forget_network(m);
 	modem_mark(m, MODEM_CHANGED_IDENTITY);
@@ -391,8 +391,11 @@ static void open_card(struct modem *m)
 		return;
 	m->card.remember = on_remember;
 	snprintf(path, sizeof(path), "%s/card-channel", m->o.run_dir);
-	if (file_load(path, left, sizeof(left), &n) == 0)
-		text_copy(text_from(left, n), m->card.left, sizeof(m->card.left));
+	if (file_load(path, left, sizeof(left), &n) < 0)
+		return;
+	text_copy(text_from(left, n), m->card.left, sizeof(m->card.left));
+	/* Until it is closed, or known to be gone, it is ours. */
+	memcpy(m->card.noted, m->card.left, sizeof(m->card.noted));
 }
 
 int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])

@@ -31,21 +31,24 @@ struct card_at {
 	struct card_channel channel;    /* for its user; segment_max may be set before it is used */
 	struct at_chat *chat;
 	/*
-	 * Which channel is open, as "ccho:3" or "csim:2", "" none: to be kept where a crash of ours
-	 * does not reach it, and to be put into left by the next one. May be NULL.
+	 * Which channel is open, as "ccho:3" or "csim:2", "ccho:" or "csim:" while one is being opened,
+	 * "" none: to be kept where a crash of ours does not reach it, and to be put into left by the
+	 * next one. May be NULL.
 	 */
 	void (*remember)(struct card_at *c, const char *handle);
 	char left[CARD_AT_HANDLE_MAX];  /* opened by a predecessor: closed before ours is opened */
 	uint32_t losses;                /* counts card_at_lost(): another card may be there since */
 
 	/* card_at.c and card_open.c only, from here */
+	char noted[CARD_AT_HANDLE_MAX]; /* what remember() was told last */
 	enum card_at_way way;           /* the one that worked, or the family's */
 	enum card_at_way opened_by;     /* UNKNOWN: no channel is open */
 	char handle[17];                /* of +CCHO; as it came */
 	unsigned number;                /* of the channel, with CSIM */
-	/* Blind closing was tried since the card started; and before this opening. */
-	bool swept, swept_before, swept_channels, swept_channels_before;
-	bool channel_open, selected;    /* of this opening, by +CSIM */
+	bool swept, swept_channels;     /* blind closing was tried since the card started */
+	/* Of this opening: it was tried; the answer was lost that tells which channel is open. */
+	bool sweeping, adrift;
+	bool channel_open, selected;    /* and by +CSIM */
 
 	struct proc opening;
 	struct cause refusal;           /* the first one of this opening */
@@ -81,6 +84,8 @@ void card_at_init(struct card_at *c);
 void card_at_set_family(struct card_at *c, const struct at_family *family);
 /* The card was reset or is gone, or the module is: what was open is so no more. */
 void card_at_lost(struct card_at *c);
+/* The line to the module is gone; module and card may go on, and what is open there stays so. */
+void card_at_line_lost(struct card_at *c);
 /* For owners that go away: nothing is called any more. */
 void card_at_drop(struct card_at *c);
 bool card_at_is_open(const struct card_at *c);
@@ -92,6 +97,7 @@ bool card_at_is_closing(const struct card_at *c);
 /* card_open.c */
 extern const struct step card_at_opening_steps[];
 
+void card_at_note(struct card_at *c, const char *handle);
 /* Puts a command for the module, or an APDU for its card, into the chat; proc_answer() follows. */
 int card_at_ask(struct card_at *c, const char *command, const char *prefix, unsigned patience_ms);
 int card_at_ask_apdu(struct card_at *c, const uint8_t *apdu, size_t n, bool first);
