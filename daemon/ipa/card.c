@@ -2,6 +2,9 @@
  * What is on the card, kept true by events: read once when a card comes, and again after something
  * was done that may have changed it. Nothing asks the card now and then.
  *
+ * A fact that was missed for a reason that may pass (noise on the line, a busy module) is asked for
+ * again some times; one that the card refuses by its own word is not.
+ *
  * A card that does not know the ISD-R is an ordinary SIM: left in peace until another one comes. One
  * that could not be asked is asked again, later and later: the module may be busy, or its own LPA.
  */
@@ -13,6 +16,7 @@
 
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 600000
+#define DOUBTS_MAX 5
 
 static void set_card(struct ipa *i, enum ipa_card card)
 {
@@ -63,6 +67,30 @@ static unsigned changes(uint32_t facts)
 	return what;
 }
 
+/* 6F00 is no word: "no precise diagnosis". */
+static bool is_final(const struct cause *why)
+{
+	return why->kind == CAUSE_NONE ||
+	       (why->kind == CAUSE_REFUSED && why->from && strcmp(why->from, "module") != 0 &&
+		why->code != 0x6f00);
+}
+
+static void doubt(struct ipa *i, uint32_t facts)
+{
+	i->doubtful &= ~facts;
+	for (int k = 0; k < _FACT_MAX; k++)
+		if (facts & 1u << k && !is_final(&i->facts.missing[k]))
+			i->doubtful |= 1u << k;
+	if (!i->doubtful) {
+		i->doubts = 0;
+	} else if (i->doubts < DOUBTS_MAX) {
+		ev_alarm_start(&i->again, AGAIN_MIN_MS << i->doubts);
+		i->doubts++;
+	} else {
+		i->doubtful = 0;
+	}
+}
+
 enum step_verdict ipa_keep_facts(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
@@ -72,6 +100,7 @@ enum step_verdict ipa_keep_facts(struct proc *p)
 	i->facts_seq++;
 	if (i->reading & 1u << FACT_EIMS)
 		ipa_eims_read(i);
+	doubt(i, i->reading);
 	if (i->card == IPA_CARD_READY)
 		i->changed(i, changes(i->reading));
 	return STEP_NEXT;
@@ -188,6 +217,8 @@ static void on_again(struct ev_alarm *a)
 {
 	struct ipa *i = container_of(a, struct ipa, again);
 
+	i->want |= i->doubtful;
+	i->doubtful = 0;
 	if (i->card != IPA_CARD_ABSENT && i->want)
 		ipa_submit(i, &i->read_card);
 }
@@ -206,8 +237,11 @@ bool ipa_is_reading(const struct ipa *i)
 
 void ipa_card_came(struct ipa *i)
 {
+	if (i->closed)
+		return;
 	ev_alarm_stop(&i->again);
-	i->tries = 0;
+	i->tries = i->doubts = 0;
+	i->doubtful = 0;
 	i->want = FACTS_ALL;
 	/* After a reset it is mostly the same card: what is known of it is shown until it is read. */
 	if (i->card != IPA_CARD_READY)
@@ -223,7 +257,7 @@ void ipa_card_went(struct ipa *i)
 	/* A reading that waits is void; one that runs ends by the loss of its channel. */
 	if (i->now != &i->read_card)
 		ipa_withdraw(&i->read_card);
-	i->want = 0;
+	i->want = i->doubtful = 0;
 	set_card(i, IPA_CARD_ABSENT);
 }
 
@@ -236,9 +270,12 @@ void ipa_card_open(struct ipa *i)
 	i->reset_card.steps = reset_steps;
 	i->reset_card.ended = on_reset_ended;
 	i->again.fired = on_again;
+	i->closed = false;
 }
 
 void ipa_card_close(struct ipa *i)
 {
+	/* While the channel is being given back cards may still come. */
+	i->closed = true;
 	ev_alarm_stop(&i->again);
 }

@@ -4,7 +4,8 @@
  * and the card is asked which profile is enabled.
  *
  * Some cards take Enable and Disable only by AID, or only without refreshFlag, and answer the other
- * forms with undefinedError: all four are tried, the specification's first.
+ * forms with undefinedError: all four are tried, the specification's first. Where the answer to the
+ * order is lost on the way, the card is asked what has become of it.
  */
 #include "ipa/local.h"
 
@@ -18,6 +19,9 @@
 #define BUSY_PAUSE_MS 3000
 #define ONGOING_TRIES 10
 #define ONGOING_PAUSE_MS 1000
+/* A module that restarts on the way is waited for. */
+#define RETURN_MS 180000
+#define RETURN_PAUSE_MS 3000
 #define FORMS 4
 
 static struct ipa_local *local_of(struct proc *p)
@@ -86,6 +90,12 @@ static enum step_verdict judge_order(struct proc *p)
 	enum es10_function f = function_of(l);
 	int code;
 
+	/* It may have been done all the same. */
+	if (p->answer.kind != CAUSE_NONE && is_switch(l)) {
+		ipa_no_answer(p);
+		l->order_why = p->answer;
+		return STEP_NEXT;
+	}
 	if (p->answer.kind != CAUSE_NONE)
 		return ipa_no_answer(p);
 	if (es10_result_decode(f, ipa_of(p)->answer, &code) < 0)
@@ -96,6 +106,12 @@ static enum step_verdict judge_order(struct proc *p)
 	}
 	if (code == ES10_CAT_BUSY && p->attempt < BUSY_TRIES)
 		return STEP_RETRY;
+	/* Done already, by an order whose answer was lost? */
+	if (code == ES10C_WRONG_STATE && is_switch(l)) {
+		ipa_explain(ipa_of(p), "%s", es10_result_name(f, code));
+		l->order_why = (struct cause){ CAUSE_REFUSED, "card", code, NULL };
+		return STEP_NEXT;
+	}
 	/* A card that only knows another form may call this one anything but a state. */
 	if ((code == ES10_UNDEFINED_ERROR || code == ES10C_NOT_FOUND) && has_more_forms(p, l))
 		return STEP_AGAIN;
@@ -122,18 +138,17 @@ static enum step_verdict judge_module(struct proc *p)
 
 /* --- the card's own word ------------------------------------------------------------------------------- */
 
-static int ask_state(struct proc *p)
+static int ask_profiles(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
 	struct tlv_out w = ipa_writer(i);
 
-	if (!local_of(p)->switched)
-		return STEP_SKIP;
 	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 }, es10c_tags_state);
 	return ipa_ask_card(i, ES10C_GET_PROFILES, &w);
 }
 
-static enum step_verdict judge_state(struct proc *p)
+/* STEP_NEXT: the profile is in the state that was ordered, or is not: ret_done. */
+static enum step_verdict judge_profiles(struct proc *p, bool *ret_done)
 {
 	struct es10c_profile profiles[FACTS_PROFILES_MAX];
 	struct ipa_local *l = local_of(p);
@@ -149,8 +164,38 @@ static enum step_verdict judge_state(struct proc *p)
 	for (size_t k = 0; k < n; k++)
 		if (octets_same(profiles[k].iccid, octets_from(l->raw_iccid, sizeof(l->raw_iccid))))
 			state = profiles[k].state;
-	if (state == (l->op == IPA_LOCAL_ENABLE ? ES10C_ENABLED : ES10C_DISABLED))
-		return STEP_NEXT;
+	*ret_done = state == (l->op == IPA_LOCAL_ENABLE ? ES10C_ENABLED : ES10C_DISABLED);
+	return STEP_NEXT;
+}
+
+static int ask_whether(struct proc *p)
+{
+	return cause_is_set(&local_of(p)->order_why) ? ask_profiles(p) : STEP_SKIP;
+}
+
+static enum step_verdict judge_whether(struct proc *p)
+{
+	struct ipa_local *l = local_of(p);
+	enum step_verdict v = judge_profiles(p, &l->switched);
+
+	if (v != STEP_NEXT || l->switched)
+		return v;
+	proc_fail(p, l->order_why.kind, l->order_why.from, l->order_why.code);
+	return STEP_FAIL;
+}
+
+static int ask_state(struct proc *p)
+{
+	return local_of(p)->switched ? ask_profiles(p) : STEP_SKIP;
+}
+
+static enum step_verdict judge_state(struct proc *p)
+{
+	bool done = false;
+	enum step_verdict v = judge_profiles(p, &done);
+
+	if (v != STEP_NEXT || done)
+		return v;
 	/* It said yes and did not: some cards go back to their operator's profile at power-up. */
 	return ipa_refused(p, "card", -1, "the card has not kept the change");
 }
@@ -161,11 +206,30 @@ static int read_again(struct proc *p)
 	return ipa_ask_facts(ipa_of(p), 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
 }
 
+/* What was ordered is done, whether the list can be read just now or not. */
+static enum step_verdict keep_list(struct proc *p)
+{
+	if (p->answer.kind == CAUSE_NONE)
+		return ipa_keep_facts(p);
+	ipa_read_again(ipa_of(p), 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
+	return STEP_NEXT;
+}
+
 static const struct step local_steps[] = {
-	{ "order",  give_order,         judge_order,  0, BUSY_TRIES, BUSY_PAUSE_MS },
-	{ "follow", make_module_follow, judge_module, 0 },
-	{ "verify", ask_state,          judge_state,  0, ONGOING_TRIES, ONGOING_PAUSE_MS },
-	{ "read",   read_again,         ipa_keep_facts, 0 },
+	{ "order",   give_order,         judge_order,   0, BUSY_TRIES, BUSY_PAUSE_MS },
+	{ "whether", ask_whether,        judge_whether, 0, ONGOING_TRIES, ONGOING_PAUSE_MS },
+	{ "follow",  make_module_follow, judge_module,  0 },
+	{ "verify",  ask_state,          judge_state,   0, ONGOING_TRIES, ONGOING_PAUSE_MS },
+	{ "read",    read_again,         keep_list,     0 },
+	{ 0 }
+};
+
+/* After the loss of the link, which ends every procedure. */
+static const struct step return_steps[] = {
+	{ "whether", ask_whether,        judge_whether, 0, ONGOING_TRIES, ONGOING_PAUSE_MS },
+	{ "follow",  make_module_follow, judge_module,  0 },
+	{ "verify",  ask_state,          judge_state,   0, ONGOING_TRIES, ONGOING_PAUSE_MS },
+	{ "read",    read_again,         keep_list,     0 },
 	{ 0 }
 };
 
@@ -183,10 +247,27 @@ static void on_ended(struct ipa_work *w, const struct cause *why)
 {
 	struct ipa_local *l = container_of(w, struct ipa_local, work);
 
+	if (why && why->kind == CAUSE_LINK_LOST && is_switch(l) &&
+	    (!l->lost_ms || ev_now_ms() - l->lost_ms < RETURN_MS)) {
+		if (!l->lost_ms)
+			l->lost_ms = ev_now_ms();
+		if (!cause_is_set(&l->order_why))
+			l->order_why = *why;
+		w->steps = return_steps;
+		ev_alarm_start(&l->again, RETURN_PAUSE_MS);
+		return;
+	}
 	/* What came of it is not known: the card is. */
 	if (why)
 		ipa_read_again(l->ipa, 1u << FACT_PROFILES | 1u << FACT_NOTIFICATIONS);
 	l->done(l, why);
+}
+
+static void on_again(struct ev_alarm *a)
+{
+	struct ipa_local *l = container_of(a, struct ipa_local, again);
+
+	ipa_submit(l->ipa, &l->work);
 }
 
 static const struct es10c_profile *find(const struct ipa *i, const char *iccid)
@@ -233,16 +314,19 @@ int ipa_local_start(struct ipa *i, struct ipa_local *l)
 		return r;
 	l->ipa = i;
 	l->switched = false;
-	l->follow_why = (struct cause){ 0 };
+	l->follow_why = l->order_why = (struct cause){ 0 };
 	l->work.name = names[l->op];
 	l->work.steps = local_steps;
 	l->work.ended = on_ended;
 	l->work.progress = on_progress;
+	l->again.fired = on_again;
+	l->lost_ms = 0;
 	ipa_submit(i, &l->work);
 	return 0;
 }
 
 void ipa_local_cancel(struct ipa_local *l)
 {
+	ev_alarm_stop(&l->again);
 	ipa_withdraw(&l->work);
 }

@@ -123,10 +123,13 @@ struct ipa {
 	struct ev_task pump;
 	struct ev_alarm again;          /* another try to reach a card */
 	unsigned tries;
+	bool closed;
 
 	struct ipa_work read_card, reset_card;  /* card.c */
 	uint32_t want;                  /* facts to be read: 1 << enum euicc_fact */
 	uint32_t reading;
+	uint32_t doubtful;              /* missed for a reason that may pass */
+	unsigned doubts;                /* how often, one after the other */
 
 	struct ipa_eims *eims;          /* eims.c */
 	struct ipa_journal journal;

@@ -31,6 +31,9 @@ struct ipa_local {
 	struct cause follow_why;
 	bool switched;
 	/* local.c only */
+	struct cause order_why;         /* its answer was lost */
+	struct ev_alarm again;          /* after the loss of the link */
+	uint64_t lost_ms;               /* when it was lost first; 0: it was not */
 	struct ipa *ipa;
 	struct ipa_work work;
 	uint8_t raw_iccid[ES10_ICCID_OCTETS], aid[ES10_AID_MAX];
