@@ -13,11 +13,23 @@ struct cardbed cardbed;
 
 /* --- the line ------------------------------------------------------------------------------------- */
 
+static void note_sent(const char *data, size_t n)
+{
+	char line[1024];
+
+	cardbed.octets_out += n;
+	if (!cardbed.sent || n == 0 || n > sizeof(line))
+		return;
+	memcpy(line, data, n);
+	line[n - 1] = '\0';
+	cardbed.sent(line);
+}
+
 static void on_wrote(struct wire *w)
 {
 	size_t n = w->written_n;
 
-	cardbed.octets_out += n;
+	note_sent(w->written, n);
 	w->written_n = 0;
 	assert_int_equal(pacer_put(&cardbed.from_host, w->written, n), 0);
 }
@@ -132,6 +144,13 @@ static void on_follow_stop(struct ipa *i)
 	modem_follow_stop(&cardbed.modem);
 }
 
+static struct eim_link *no_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+{
+	(void)i, (void)e;
+	snprintf(why, IPA_TEXT_MAX, "there is no network here");
+	return NULL;
+}
+
 /* --- life --------------------------------------------------------------------------------------------- */
 
 static void make_card(const char *personality)
@@ -194,7 +213,9 @@ void cardbed_open(const struct cardbed_options *o)
 	cardbed.ipa.follow = on_follow;
 	cardbed.ipa.follow_stop = on_follow_stop;
 	assert_int_equal(modem_open(m, true, why), 0);
-	ipa_open(&cardbed.ipa, &m->card.channel);
+	cardbed.ipa.o.state_dir = cardbed.card.dir;
+	cardbed.ipa.dial = no_dial;
+	assert_int_equal(ipa_open(&cardbed.ipa, &m->card.channel), 0);
 }
 
 static bool is_closed(void *arg)

@@ -25,6 +25,8 @@ struct cardbed {
 	struct wire wire;
 	struct modem modem;
 	struct ipa ipa;
+	/* A command goes out, CR taken off. May be NULL. */
+	void (*sent)(const char *line);
 	/* What crossed the line, each way. */
 	unsigned long octets_in, octets_out;
 	/* cardbed.c only */
