@@ -124,10 +124,12 @@ static void make_card(void)
 	static const struct euicc_profile profiles[] = {
 		{ .iccid = TEXT("8900000000000000011"), .imsi = TEXT("001010000000001"),
 		  .class = VE_CLASS_OPERATIONAL, .enabled = true, .notify = TEXT("dp.example") },
-		{ .iccid = TEXT("8900000000000000029"), .class = VE_CLASS_TEST, .pin = TEXT("1234") },
+		{ .iccid = TEXT("8900000000000000029"), .class = VE_CLASS_TEST,
+		  .pin = TEXT("1234") },
 		{ .iccid = TEXT("8900000000000000037"), .class = VE_CLASS_OPERATIONAL,
 		  .fallback = true, .fallback_allowed = true, .apn = TEXT("internet") },
-		{ .iccid = TEXT("8900000000000000045"), .class = VE_CLASS_OPERATIONAL, .ecall = true },
+		{ .iccid = TEXT("8900000000000000045"), .class = VE_CLASS_OPERATIONAL,
+		  .ecall = true },
 	};
 	struct euicc_recipe r = {
 		.version = _VE_VERSION_MAX,

@@ -34,7 +34,7 @@
 #define STEPS_MAX 160
 #define FILE_MAX 65536
 
-/* --- one command after the other, on the real loop --------------------------------------------------- */
+/* --- one command after the other, on the real loop -------------------------------------------- */
 
 struct reader {
 	struct card *card;
@@ -150,7 +150,7 @@ static void open_card(struct reader *r, const char *dir)
 	reset(r, true);
 }
 
-/* --- scripts --------------------------------------------------------------------------------------------- */
+/* --- scripts ---------------------------------------------------------------------------------- */
 
 static const struct euicc_profile profiles[] = {
 	{ .iccid = TEXT("8900000000000000045"), .imsi = TEXT("001010000000001"), .name = TEXT("A"),
@@ -234,11 +234,11 @@ static char *package(unsigned counter, const char *content)
 	assert_int_equal(hex_decode(text_of(content), raw, sizeof(raw), &n), 0);
 	tlv_put_raw(&w, raw, n);
 	tlv_close(&w, m);
+	assert_int_equal(hex_decode(text_of(secret_digits), secret, sizeof(secret), &n), 0);
 	n = w.len;
 	tlv_put_raw(&w, token, sizeof(token));
-	assert_int_equal(hex_decode(text_of(secret_digits), secret, sizeof(secret), &(size_t){ 0 }), 0);
-	assert_int_equal(ve_ec_sign(VE_CURVE_P256, secret, octets_from(signed_part, w.len), signature),
-			 0);
+	assert_int_equal(ve_ec_sign(VE_CURVE_P256, secret, octets_from(signed_part, w.len),
+				    signature), 0);
 	m = tlv_begin(&all, 0xbf51);
 	tlv_put_raw(&all, signed_part, n);
 	tlv_put(&all, 0x5f37, signature, sizeof(signature));
@@ -247,7 +247,7 @@ static char *package(unsigned counter, const char *content)
 	return text;
 }
 
-/* --- killing ---------------------------------------------------------------------------------------------- */
+/* --- killing ---------------------------------------------------------------------------------- */
 
 static struct state_file {
 	uint8_t *p;
@@ -419,7 +419,8 @@ static void kill_once(const char *dir, const char *const *script, uint32_t after
 	else if (script[k] && is_expected(k + 1, raw, n))
 		t->after++;
 	else
-		fail_msg("killed after %u us, %u steps answered: the state is neither", after_us, k);
+		fail_msg("killed after %u us, %u steps answered: the state is neither",
+			 after_us, k);
 	t->finished += !script[k];
 	look_at_it(dir);
 	put_back(dir);

@@ -68,7 +68,7 @@ static void profiles_are_listed_enabled_and_disabled(void **state)
 }
 
 
-/* --- misuse ------------------------------------------------------------------------------------------ */
+/* --- misuse ----------------------------------------------------------------------------------- */
 
 static const struct misuse {
 	const char *apdu, *answer;
@@ -211,7 +211,7 @@ static void long_answers_come_in_parts(void **state)
 	talk_close(&t);
 }
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void files_follow_the_enabled_profile(void **state)
 {
@@ -236,7 +236,8 @@ static void files_follow_the_enabled_profile(void **state)
 		const char *got = talk(&t, steps[i][0]);
 
 		/* What a template is long is not the matter here. */
-		if (!strncmp(steps[i][1], "61", 2) ? strncmp(got, "61", 2) : strcmp(got, steps[i][1]))
+		if (!strncmp(steps[i][1], "61", 2) ? strncmp(got, "61", 2)
+						   : strcmp(got, steps[i][1]))
 			fail_msg("%s: got %s, expected %s", steps[i][0], got, steps[i][1]);
 	}
 	talk_isdr(&t);
@@ -282,7 +283,7 @@ static void pin_guards_what_it_should(void **state)
 	talk_close(&t);
 }
 
-/* --- switching --------------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
 static const char list_states[] = "BF2D055C035A9F70";
 static const char second_enabled[] = "BF2D26A024E3105A0A980010325476981032F49F700100"
@@ -349,7 +350,7 @@ static void rules_of_a_profile_hold(void **state)
 		{ "BF3211A00C5A0A980010325476981032F4810100", "BF3203800103", "PPR1" },
 		{ "BF330C5A0A980010325476981032F4", "BF3303800102", "still enabled" },
 		{ "BF330C5A0A98001032547698103244", "BF3303800103", "PPR2" },
-		{ "BF3111A00C5A0A98001032547698103234810100", "BF3103800100", "a test goes over it" },
+		{ "BF3111A00C5A0A98001032547698103234810100", "BF3103800100", "a test over it" },
 		{ "BF3111A00C5A0A98001032547698103224810100", "BF3103800104", "a third one" },
 		{ "BF3211A00C5A0A98001032547698103234810100", "BF3203800100", "the test is over" },
 		{ "BF3211A00C5A0A980010325476981032F4810100", "BF3203800103", "and it is back" },

@@ -36,11 +36,12 @@ static void set_text(struct blob *b, const char *s)
 
 typedef void (*prepare_fn)(struct talk *t, struct ve_state *s);
 
-/* --- es10.json ------------------------------------------------------------------------------------- */
+/* --- es10.json -------------------------------------------------------------------------------- */
 
 static const struct euicc_profile rsp_profile = {
 	.iccid = TEXT("8900000000000000011"), .provider = TEXT("Test Operator"),
-	.name = TEXT("Test Profile A"), .class = VE_CLASS_OPERATIONAL, .notify = TEXT("smdpp.rsp.test"),
+	.name = TEXT("Test Profile A"), .class = VE_CLASS_OPERATIONAL,
+	.notify = TEXT("smdpp.rsp.test"),
 };
 
 static void put(struct ve_state *s, const struct euicc_profile *p)
@@ -98,7 +99,8 @@ static void with_note(struct talk *t, struct ve_state *s)
 {
 	with_profile(t, s);
 	s->next_seq = 2;
-	assert_string_equal(talk_es10(t, "bf3111a00c5a0a980000000000000010f1810100"), "BF3103800100");
+	assert_string_equal(talk_es10(t, "bf3111a00c5a0a980000000000000010f1810100"),
+			    "BF3103800100");
 	assert_int_equal(s->n_notes, 1);
 }
 
@@ -207,7 +209,7 @@ static void written_pairs_are_answered(void **state)
 	json_object_put(doc);
 }
 
-/* --- the worked examples of SGP.32 ------------------------------------------------------------------ */
+/* --- the worked examples of SGP.32 ------------------------------------------------------------ */
 
 #define ROWS_MAX 400
 
@@ -461,7 +463,8 @@ static const struct example {
 	{ "15.9", "ProfileRollback request (REFRESH wanted)", 1, NULL, VE_SGP32_12, have_both },
 	{ "15.9", "ConfigureImmediateProfileEnabling (flag, 1.2.3", 0, "BF5903800100", VE_SGP32_12,
 	  NULL },
-	{ "15.9", "ConfigureImmediateProfileEnabling (flag, 2.999", 1, NULL, VE_SGP32_12, have_eim },
+	{ "15.9", "ConfigureImmediateProfileEnabling (flag, 2.999", 1, NULL, VE_SGP32_12,
+	  have_eim },
 	{ "15.9", "ImmediateEnable (no REFRESH)", 1, NULL, VE_SGP32_12, have_download },
 	{ "15.9", "ImmediateEnable (no REFRESH)", 0, "BF5A03800101", VE_SGP32_12, NULL },
 	{ "15.9", "EnableEmergencyProfile (REFRESH)", 1, NULL, VE_SGP32_12, have_both },
@@ -518,11 +521,13 @@ static void worked_examples_are_answered(void **state)
 	}
 }
 
-/* --- what the first and the last edition do otherwise ------------------------------------------------ */
+/* --- what the first and the last edition do otherwise ----------------------------------------- */
 
 static void open_edition(struct talk *t, enum ve_version version)
 {
-	struct euicc_recipe r = { .eid = TEXT(SGP32_EID), .version = version, .personality = "iot" };
+	struct euicc_recipe r = {
+		.eid = TEXT(SGP32_EID), .version = version, .personality = "iot",
+	};
 
 	talk_make(t, &r);
 	talk_open(t, NULL);

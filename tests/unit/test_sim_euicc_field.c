@@ -30,7 +30,7 @@ static const struct euicc_profile usual[] = {
 	  .class = VE_CLASS_OPERATIONAL, .fallback_allowed = true, .fallback = true },
 };
 
-/* --- what the cards of the recordings had on them ----------------------------------------------- */
+/* --- what the cards of the recordings had on them --------------------------------------------- */
 
 /* Two CIs, an old svn, and the challenge that was drawn. */
 static void like_5ber(struct talk *t, struct ve_state *s)
@@ -143,7 +143,7 @@ static const struct recording {
 	  .compared = 2 },
 };
 
-/* --- reading a recording --------------------------------------------------------------------------- */
+/* --- reading a recording ---------------------------------------------------------------------- */
 
 /* "AT+CSIM=42,"01A4…"" and "+CSIM: 4,"6120"" carry APDUs between quotes; other lines are APDUs. */
 static struct text apdu_of(struct text line)
@@ -229,14 +229,15 @@ static void recordings_are_repeated(void **state)
 	}
 }
 
-/* --- a test card in a reader, apdu-recorded-card.json ----------------------------------------------- */
+/* --- a test card in a reader, apdu-recorded-card.json ----------------------------------------- */
 
 static void recorded_test_card_is_repeated(void **state)
 {
 	struct euicc_recipe recipe = {
 		.eid = TEXT("89049032123451234512345678901235"), .version = _VE_VERSION_MAX,
 	};
-	_cleanup_(freep) char *file = vectors_load("tests/vectors/rsp/apdu-recorded-card.json", NULL);
+	_cleanup_(freep) char *file =
+		vectors_load("tests/vectors/rsp/apdu-recorded-card.json", NULL);
 	struct json_object *doc = json_tokener_parse(file), *list;
 	struct talk t;
 	struct ve_state *s;

@@ -57,7 +57,7 @@ static const char *enabled_one(struct talk *t)
 	return "-";
 }
 
-/* --- personalities ------------------------------------------------------------------------------------ */
+/* --- personalities ---------------------------------------------------------------------------- */
 
 static void cards_that_lock_want_a_reset(void **state)
 {
@@ -205,7 +205,7 @@ static void card_without_sms_storage_has_no_such_file(void **state)
 	talk_close(&t);
 }
 
-/* --- faults -------------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 static void ordered_faults_happen(void **state)
 {
@@ -317,7 +317,7 @@ static void times_and_silence_are_kept(void **state)
 	talk_close(&t);
 }
 
-/* --- making -------------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static void profiles_in_words_are_judged(void **state)
 {

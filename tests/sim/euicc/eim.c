@@ -245,7 +245,7 @@ void ve_eim_list(struct ve *e, struct tlv_out *w)
 	tlv_close(w, m);
 }
 
-/* --- functions ----------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static void put_eim(const struct ve_eim *m, struct tlv_out *w)
 {

@@ -124,7 +124,7 @@ static uint16_t get_rat(struct ve *e, struct octets in, struct tlv_out *w)
 	return SW_OK;
 }
 
-/* --- eUICCMemoryReset, SGP.22 5.7.19, SGP.32 5.9.5 ------------------------------------------------ */
+/* --- eUICCMemoryReset, SGP.22 5.7.19, SGP.32 5.9.5 -------------------------------------------- */
 
 /* Bits of the first octet of resetOptions; what the later ones mean depends on the edition. */
 enum {

@@ -57,7 +57,7 @@ struct euicc_recipe {
 	struct text eid;                /* 32 digits; empty: that of the certificate */
 	const char *personality;        /* NULL: the first one */
 	enum ve_version version;        /* _VE_VERSION_MAX: the personality's */
-	/* Directories as scripts/make-test-pki leaves them, in order of preference, NULL at the end. */
+	/* Directories as scripts/make-test-pki leaves them, the preferred first, NULL at the end. */
 	const char *pki[VE_CREDENTIALS_MAX + 1];
 	const struct euicc_profile *profiles;
 	size_t n_profiles;
@@ -74,7 +74,7 @@ int euicc_make(const struct euicc_recipe *r, char why[EUICC_WHY_MAX]);
  * ve_state_save() is the caller's then.
  */
 struct ve_state *euicc_card_state(struct card *c);
-/* An order as in fault.h, "bf31:sw=6F00"; what was counted so far does not count. -EINVAL, -ENOSPC. */
+/* An order as in fault.h, "bf31:sw=6F00"; the counting begins now. -EINVAL, -ENOSPC. */
 int euicc_card_fault(struct card *c, const char *order);
 void euicc_card_faults_clear(struct card *c);
 struct ve_times euicc_card_times(struct card *c);

@@ -6,7 +6,7 @@
 #include "sim/euicc/inner.h"
 #include "sim/euicc/sign.h"
 
-/* --- EUICCInfo1 and 2 ---------------------------------------------------------------------------- */
+/* --- EUICCInfo1 and 2 ------------------------------------------------------------------------- */
 
 /* Without certificates the card still names the CIs that its recipe gave. */
 static void put_cis(struct ve *e, uint32_t tag, bool signing, struct tlv_out *w)
@@ -122,7 +122,7 @@ static uint16_t get_info2(struct ve *e, struct octets in, struct tlv_out *w)
 	return SW_OK;
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 /* ES10c.GetEID, SGP.22 5.7.20. Without a tag list the data is wrong: seen on a real card. */
 static uint16_t get_eid(struct ve *e, struct octets in, struct tlv_out *w)

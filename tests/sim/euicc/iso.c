@@ -51,7 +51,7 @@ void ve_channels_close(struct ve *e, unsigned keep)
 	e->pin_verified = false;
 }
 
-/* --- SELECT, TS 102 221 11.1.1 ------------------------------------------------------------------ */
+/* --- SELECT, TS 102 221 11.1.1 ---------------------------------------------------------------- */
 
 static bool aid_is(struct octets aid, const char *hex)
 {
@@ -266,7 +266,7 @@ static uint16_t run_select(struct ve *e, const struct apdu *a, struct tlv_out *w
 	return sw;
 }
 
-/* --- MANAGE CHANNEL, TS 102 221 11.1.17 --------------------------------------------------------- */
+/* --- MANAGE CHANNEL, TS 102 221 11.1.17 ------------------------------------------------------- */
 
 static uint16_t open_channel(struct ve *e, const struct apdu *a, struct tlv_out *w)
 {
@@ -312,7 +312,7 @@ static uint16_t run_manage_channel(struct ve *e, const struct apdu *a, struct tl
 	return SW_P1P2;
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static uint16_t may_read(struct ve *e, const struct ve_file *f)
 {
@@ -447,7 +447,7 @@ static uint16_t run_verify(struct ve *e, const struct apdu *a, struct tlv_out *w
 	return SW_OK;
 }
 
-/* --- terminal and toolkit ------------------------------------------------------------------------ */
+/* --- terminal and toolkit --------------------------------------------------------------------- */
 
 /* TS 102 221 11.1.19: which of 80 to 84 the terminal has named since the reset. */
 static uint16_t run_capability(struct ve *e, const struct apdu *a, struct tlv_out *w)
@@ -520,7 +520,7 @@ static uint16_t run_get_data(struct ve *e, const struct apdu *a, struct tlv_out 
 	return SW_OK;
 }
 
-/* --- STORE DATA, GlobalPlatform 11.11 as SGP.22 5.7.2 uses it ------------------------------------ */
+/* --- STORE DATA, GlobalPlatform 11.11 as SGP.22 5.7.2 uses it --------------------------------- */
 
 static uint16_t may_store(struct ve *e, const struct apdu *a)
 {

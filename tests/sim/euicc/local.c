@@ -53,7 +53,7 @@ static uint16_t run(struct ve *e, struct octets in, uint32_t tag, local_fn fn, s
 	return SW_OK;
 }
 
-/* --- immediate enabling, SGP.32 5.9.15 and 5.9.17 ------------------------------------------------- */
+/* --- immediate enabling, SGP.32 5.9.15 and 5.9.17 --------------------------------------------- */
 
 /* ES10b.ConfigureImmediateProfileEnabling: only while no eIM is associated. */
 static uint16_t configure_immediate(struct ve *e, struct octets in, struct tlv_out *w)
@@ -106,7 +106,7 @@ static uint16_t run_immediate(struct ve *e, struct octets in, struct tlv_out *w)
 	return run(e, in, 0xbf5a, immediate_enable, w);
 }
 
-/* --- Emergency Profile, SGP.32 5.9.22 and 5.9.23 -------------------------------------------------- */
+/* --- Emergency Profile, SGP.32 5.9.22 and 5.9.23 ---------------------------------------------- */
 
 static struct ve_profile *emergency_profile(struct ve *e)
 {
@@ -165,7 +165,7 @@ static uint16_t run_disable_emergency(struct ve *e, struct octets in, struct tlv
 	return run(e, in, 0xbf5c, disable_emergency, w);
 }
 
-/* --- fallback, SGP.32 5.9.20 and 5.9.21 ----------------------------------------------------------- */
+/* --- fallback, SGP.32 5.9.20 and 5.9.21 ------------------------------------------------------- */
 
 static enum ve_code execute_fallback(struct ve *e, bool refresh)
 {
@@ -217,7 +217,7 @@ static uint16_t run_return_from_fallback(struct ve *e, struct octets in, struct 
 	return run(e, in, 0xbf5e, return_from_fallback, w);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 /* ES10b.GetConnectivityParameters, SGP.32 5.9.24 */
 static uint16_t get_connectivity(struct ve *e, struct octets in, struct tlv_out *w)

@@ -66,8 +66,8 @@ enum {
 };
 
 enum {
-	OPT_INIT = 256, OPT_SHOW, OPT_VPCD, OPT_EID, OPT_PERSONALITY, OPT_EDITION, OPT_PKI, OPT_PROFILE,
-	OPT_DEFAULT_DP, OPT_ROOT_DS, OPT_MEMORY, OPT_APDU_MS, OPT_CRYPTO_MS, OPT_SEGMENT_MS,
+	OPT_INIT = 256, OPT_SHOW, OPT_VPCD, OPT_EID, OPT_PERSONALITY, OPT_EDITION, OPT_PKI,
+	OPT_PROFILE, OPT_DEFAULT_DP, OPT_ROOT_DS, OPT_MEMORY, OPT_APDU_MS, OPT_CRYPTO_MS, OPT_SEGMENT_MS,
 	OPT_SWITCH_MS, OPT_LIST,
 };
 
@@ -121,7 +121,7 @@ static int failed(const char *why)
 	return EXIT_CODE_FAILED;
 }
 
-/* --- the command line; -1: go on, else the exit code ---------------------------------------------- */
+/* --- the command line; -1: go on, else the exit code ------------------------------------------ */
 
 static int list_personalities(void)
 {
@@ -248,7 +248,7 @@ static int read_command_line(struct settings *s, int argc, char **argv)
 	return -1;
 }
 
-/* --- what it does ------------------------------------------------------------------------------------ */
+/* --- what it does ----------------------------------------------------------------------------- */
 
 /* What a recipe does not know goes into the state afterwards. */
 static int init(struct settings *s)

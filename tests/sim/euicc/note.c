@@ -105,7 +105,7 @@ void ve_note_event(struct ve *e, const struct ve_profile *p, uint8_t event)
 	}
 }
 
-/* --- the functions ------------------------------------------------------------------------------- */
+/* --- the functions ---------------------------------------------------------------------------- */
 
 /* BIT STRING of events wanted; all of them where the criterion is missing or empty. */
 static uint8_t events_wanted(struct octets bits)

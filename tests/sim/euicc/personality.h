@@ -14,7 +14,7 @@
 /* How long the card thinks. */
 struct ve_times {
 	unsigned apdu_ms;       /* every command */
-	unsigned crypto_ms;     /* and so much more where certificates and signatures are involved */
+	unsigned crypto_ms;     /* and so much more where certificates or signatures */
 	unsigned segment_ms;    /* at the end of a segment of a Bound Profile Package */
 	unsigned switch_ms;     /* when another profile is enabled */
 };

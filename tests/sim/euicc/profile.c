@@ -51,7 +51,7 @@ struct ve_profile *ve_profile_current(struct ve *e)
 	return ve_profile_enabled(&e->state);
 }
 
-/* --- switching ----------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
 void ve_switch_mark(struct ve *e, const struct ve_profile *to)
 {
@@ -161,7 +161,7 @@ enum ve_code ve_profile_delete(struct ve *e, struct ve_profile *p)
 	return VE_OK;
 }
 
-/* --- rollback, fallback, emergency --------------------------------------------------------------- */
+/* --- rollback, fallback, emergency ------------------------------------------------------------ */
 
 void ve_rollback_grant(struct ve *e, const struct ve_profile *target)
 {
@@ -241,7 +241,7 @@ bool ve_fallback_supported(const struct ve_state *s)
 	return iot_says(s, 0x82);
 }
 
-/* --- settings that packages change too ------------------------------------------------------------ */
+/* --- settings that packages change too -------------------------------------------------------- */
 
 enum ve_code ve_default_dp_set(struct ve *e, struct octets value)
 {

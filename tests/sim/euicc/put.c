@@ -19,7 +19,7 @@ static int __printf(2, 3) refuse(char why[EUICC_WHY_MAX], const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 enum kind {
 	WORD,
@@ -145,7 +145,7 @@ int euicc_profile_parse(struct text spec, struct euicc_profile *ret, char why[EU
 	return 0;
 }
 
-/* --- putting ------------------------------------------------------------------------------------- */
+/* --- putting ---------------------------------------------------------------------------------- */
 
 /* Digits in the order of the file: nibbles swapped, filled up with F. */
 static void swap_digits(struct text digits, uint8_t *dst, size_t n)

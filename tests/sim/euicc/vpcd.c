@@ -24,7 +24,7 @@ enum {
 	SIGNAL_ATR = 4,
 };
 
-/* --- dialling ------------------------------------------------------------------------------------ */
+/* --- dialling --------------------------------------------------------------------------------- */
 
 static int split(const char *where, char host[256], char port[16])
 {
@@ -92,7 +92,7 @@ int vpcd_dial(const char *where, int *ret_fd, char why[VPCD_WHY_MAX])
 	return r;
 }
 
-/* --- frames ---------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void end(struct vpcd *v, const char *why)
 {
@@ -215,7 +215,7 @@ static void on_ready(struct ev_watch *w, unsigned what)
 		take_frames(v);
 }
 
-/* --- the card's side ------------------------------------------------------------------------------- */
+/* --- the card's side -------------------------------------------------------------------------- */
 
 static void on_started(struct card_user *u, const uint8_t *atr, size_t n)
 {
