@@ -8,6 +8,7 @@
 #include "ipa/eims.h"
 #include "ipa/ipa.h"
 #include "modem/modem.h"
+#include "modem/vport.h"
 #include "settings.h"
 
 struct app {
@@ -15,6 +16,7 @@ struct app {
 	const char *config_path;        /* NULL: none was read */
 	uint64_t started_ms;
 	struct modem modem;
+	struct vports ports;
 	struct ipa ipa;
 	uint32_t card_losses;           /* wire.c: of the card the IPA knows */
 	bool card_there;

@@ -262,6 +262,10 @@ static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_o
 		return;
 	}
 	verdict = policy_for(text_of(r->text), &reason);
+	if (vports_touch_card(&app->modem, text_of(r->text))) {
+		verdict = POLICY_REFUSE;
+		reason = "the daemon's own channel to the card is open there";
+	}
 	if (verdict == POLICY_REFUSE) {
 		ctl_fail(call, CTL_COMMAND_REFUSED, reason, NULL);
 		free_request(r);
@@ -283,6 +287,7 @@ static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_o
 		free_request(r);
 		return;
 	}
+	vports_doubt(&app->ports);
 	r->lines = json_object_new_array();
 	call->owner = r;
 	call->gone = on_request_gone;

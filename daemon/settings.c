@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "core/util.h"
 
+static const char *const cmux_words[] = { "no", "auto", "yes", NULL };
 static const char *const radio_words[] = { "on", "keep", NULL };
 static const char *const network_words[] = { "cellular", "any", NULL };
 static const char *const level_words[] = { "error", "warning", "info", "debug", "trace", NULL };
@@ -37,6 +38,13 @@ static const struct conf_key keys[] = {
 	  .help = "Seconds of quiet after which the module is asked whether it is still there; its\n"
 		  "signal comes with the answer. 0 never asks: a module that dies without a word is\n"
 		  "then noticed only when somebody needs it." },
+	{ "modem", "cmux", CONF_CHOICE, AT(cmux), .preset = "no", .words = cmux_words,
+	  .help = "27.010 CMUX: several channels on the one line, so that a data call, APDUs and virtual\n"
+		  "ports do not wait for each other. auto: where the module's family is known to do it; a\n"
+		  "module that refuses is used without." },
+	{ "modem", "max_baud", CONF_NUMBER, AT(max_baud), .preset = "0", .min = 0, .max = 4000000,
+	  .help = "Raise the line's speed to this once the module is known (AT+IPR), if it takes it. 0:\n"
+		  "leave it." },
 	{ "modem", "gap", CONF_NUMBER, AT(gap_ms), .preset = "0", .min = 0, .max = 1000,
 	  .help = "Milliseconds between an answer and the next command. 0: what the module's family\n"
 		  "asks for, which is mostly nothing." },
@@ -80,7 +88,8 @@ static const struct conf_key keys[] = {
 
 struct conf settings_conf(struct settings *s)
 {
-	return (struct conf){ .keys = keys, .n = ARRAY_SIZE(keys), .settings = s };
+	return (struct conf){ .keys = keys, .n = ARRAY_SIZE(keys), .settings = s,
+			      .groups = &port_group, .n_groups = 1 };
 }
 
 int settings_check(struct settings *s, char why[CONF_WHY_MAX])
@@ -102,5 +111,5 @@ int settings_check(struct settings *s, char why[CONF_WHY_MAX])
 			 "characters", sizeof(s->socket) - 1);
 		return -EINVAL;
 	}
-	return 0;
+	return port_settings_check(s, why);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/conf.h"
+#include "modem/vport.h"
 
 enum radio_policy { RADIO_ON, RADIO_KEEP };
 enum ipa_network { IPA_NETWORK_CELLULAR, IPA_NETWORK_ANY };
@@ -24,7 +25,16 @@ struct settings {
 	char socket[108];               /* "" cellmux.sock in run_dir */
 	char reader_group[33], admin_group[33];
 	unsigned log_level;             /* enum log_level */
+	unsigned cmux;                  /* enum modem_cmux */
+	unsigned max_baud;
+	struct vport_options ports[VPORTS_MAX];
+	size_t n_ports;
 };
+
+/* port_settings.c: the keys of sections [port.…] */
+extern const struct conf_group port_group;
+/* What no single key can tell, as settings_check(). */
+int port_settings_check(const struct settings *s, char why[CONF_WHY_MAX]);
 
 /* The table over these settings. */
 struct conf settings_conf(struct settings *s);

@@ -92,6 +92,7 @@ static void on_changed(struct modem *m, unsigned what)
 	if (what & MODEM_CHANGED_STATE) {
 		snprintf(status, sizeof(status), "modem %s", modem_state_name(m->st.state));
 		notify_status(status);
+		vports_state(&app->ports);
 	}
 	watch_card(app);
 	watch_network(app);
@@ -101,6 +102,14 @@ static void on_changed(struct modem *m, unsigned what)
 static void on_refreshed(struct modem *m)
 {
 	modem_methods_refreshed(container_of(m, struct app, modem));
+}
+
+static void on_channel(struct modem *m, unsigned port, struct pipe *pipe)
+{
+	struct vports *p = &container_of(m, struct app, modem)->ports;
+
+	if (port < p->n)
+		vport_set_channel(p->ports[port], pipe);
 }
 
 static void fill_modem_options(struct app *app)
@@ -116,9 +125,13 @@ static void fill_modem_options(struct app *app)
 	o->radio_on = s->radio == RADIO_ON;
 	o->alive_s = s->alive_s;
 	o->gap_ms = s->gap_ms;
+	o->cmux = s->cmux;
+	o->ports = (unsigned)s->n_ports;
+	o->max_baud = s->max_baud;
 	o->state_dir = s->state_dir;
 	o->run_dir = s->run_dir;
 	app->modem.changed = on_changed;
+	app->modem.channel = on_channel;
 	app->modem.refreshed = on_refreshed;
 	app->modem.follow.followed = on_followed;
 }
@@ -159,7 +172,7 @@ static int open_parts(struct app *app)
 	const struct settings *s = &app->settings;
 	struct ctl_options o = { .path = s->socket, .reader_group = s->reader_group,
 				 .admin_group = s->admin_group };
-	char why[MAX(SERIAL_WHY_MAX, CTL_WHY_MAX)];
+	char why[MAX(MAX(SERIAL_WHY_MAX, CTL_WHY_MAX), ENDPOINT_WHY_MAX)];
 	int r = make_directory(s->run_dir, 0755);
 
 	if (r == EXIT_CODE_OK)
@@ -184,6 +197,11 @@ static int open_parts(struct app *app)
 		return complain(r, strerror(-r));
 	}
 	r = ctl_open(&app->ctl, &app->user, &o, methods, why);
+	if (r == 0) {
+		r = vports_open(&app->ports, &app->modem, s->ports, s->n_ports, s->run_dir, why);
+		if (r < 0)
+			ctl_close(app->ctl);
+	}
 	if (r < 0) {
 		ipa_close(&app->ipa);
 		modem_close(&app->modem);
@@ -210,17 +228,14 @@ static void on_close_limit(struct ev_alarm *a)
 
 static void on_close_look(struct ev_alarm *a)
 {
-	if (card_at_is_closing(&closing->modem.card))
+	if (card_at_is_closing(&closing->modem.card) || modem_is_leaving(&closing->modem))
 		ev_alarm_start(a, CLOSE_LOOK_MS);
 	else
 		ev_quit();
 }
 
-static void close_card(struct app *app)
+static void run_until_closed(struct app *app)
 {
-	ipa_close(&app->ipa);
-	if (!card_at_is_closing(&app->modem.card))
-		return;
 	closing = app;
 	close_limit.fired = on_close_limit;
 	close_look.fired = on_close_look;
@@ -231,11 +246,23 @@ static void close_card(struct app *app)
 	ev_alarm_stop(&close_look);
 }
 
+/* The card's channel, then the module's mux. */
+static void close_card(struct app *app)
+{
+	ipa_close(&app->ipa);
+	if (card_at_is_closing(&app->modem.card))
+		run_until_closed(app);
+	modem_leave(&app->modem);
+	if (modem_is_leaving(&app->modem))
+		run_until_closed(app);
+}
+
 static void close_parts(struct app *app)
 {
 	euicc_methods_close(app);
 	ipa_methods_close(app);
 	modem_methods_close(app);
+	vports_close(&app->ports);
 	close_card(app);
 	ctl_close(app->ctl);
 	modem_close(&app->modem);
