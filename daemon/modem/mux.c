@@ -255,7 +255,11 @@ static void close_channels(struct modem *m)
 
 	m->mux.on = false;
 	/* A module that cannot do it well is spared it, until it comes anew. */
-	m->mux.failures = lasted || m->mux.leaving ? 0 : m->mux.failures + 1;
+	if (lasted || m->mux.leaving)
+		m->mux.failures = 0;
+	else if (!m->mux.restarted)
+		m->mux.failures++;
+	m->mux.restarted = false;
 	if (m->mux.failures == FAILURES_MAX)
 		log_warning("modem", "its mux does not last; not trying it any more");
 	close_chats(m);
@@ -294,6 +298,7 @@ static void on_ended(struct cmux *c, enum cmux_end why)
 		proc_answer(&m->recipe, &refused);
 	} else {
 		log_warning("modem", "left its mux: %s", cmux_end_name(why));
+		m->mux.restarted = why == CMUX_END_RESTARTED;
 		modem_mux_drop(m);
 		modem_event(m, MODEM_EV_BOOTED);
 	}

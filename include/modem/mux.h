@@ -35,7 +35,7 @@ struct modem_mux {
 	struct ev_alarm pause;
 	unsigned old_baud;
 	bool raised, speed_refused;     /* the line is faster than configured; it did not work */
-	bool leaving;
+	bool leaving, restarted;        /* why it ends: we go; the module has restarted */
 };
 
 extern const struct step modem_mux_steps[];
