@@ -205,6 +205,7 @@ UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR      ?= $(PREFIX)/share/man
+UDEVDIR     ?= $(PREFIX)/lib/udev/rules.d
 DOCDIR      ?= $(PREFIX)/share/doc/cellmux
 
 install: $(O)/cellmuxd $(O)/cellmuxctl
@@ -220,6 +221,7 @@ install: $(O)/cellmuxd $(O)/cellmuxctl
 			> $(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(INSTALL) -D -m 644 systemd/cellmux.sysusers $(DESTDIR)$(SYSUSERSDIR)/cellmux.conf
 	$(INSTALL) -D -m 644 systemd/cellmux.tmpfiles $(DESTDIR)$(TMPFILESDIR)/cellmux.conf
+	$(INSTALL) -D -m 644 config/77-cellmux.rules $(DESTDIR)$(UDEVDIR)/77-cellmux.rules
 	for m in config/man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; done
 
