@@ -48,6 +48,11 @@ static const char *const string_commands[] = {
 	"+CPMS", NULL
 };
 
+/* Each channel of a mux has its own mode, and only the daemon's is set. */
+static const char *const registration_commands[] = {
+	"+CREG", "+CGREG", "+CEREG", "+C5GREG", NULL
+};
+
 static bool is_one_of(struct text command, const char *const *names)
 {
 	for (; *names; names++)
@@ -362,7 +367,7 @@ static bool same_charset(const char *a, const char *b)
 bool vport_own_depends(struct text command)
 {
 	return is_one_of(command, message_commands) || is_one_of(command, string_commands) ||
-	       text_case_starts(command, "+COPS?");
+	       is_one_of(command, registration_commands) || text_case_starts(command, "+COPS?");
 }
 
 const char *vport_own_prepare(struct vport *v, struct text command, unsigned i)
