@@ -57,6 +57,14 @@ static void print_changes(const struct request *r, struct json_object *old, stru
 	}
 }
 
+static void put_part_of(FILE *f, const char *before, struct text t)
+{
+	if (!t.n)
+		return;
+	fputs(before, f);
+	print_safe(f, t);
+}
+
 static void print_job(struct json_object *job)
 {
 	int64_t percent = member_count(job, "percent");
@@ -78,12 +86,65 @@ static void print_job(struct json_object *job)
 	note_free(&n);
 }
 
+/* What is done for an eIM, step by step, and what has come of it. */
+static void print_ipa(struct json_object *ipa)
+{
+	static char last[256];
+	struct json_object *history = json_member(ipa, "history"), *record = NULL;
+	struct text doing = json_member_text(ipa, "doing");
+	size_t n = json_object_is_type(history, json_type_array) ? json_object_array_length(history) : 0;
+	struct note line;
+	const char *words;
+
+	if (n)
+		record = json_object_array_get_idx(history, n - 1);
+	note_begin(&line);
+	if (line.f && doing.n && json_member_text(ipa, "step").n) {
+		print_safe(line.f, doing);
+		fputs(": ", line.f);
+		print_safe(line.f, json_member_text(ipa, "step"));
+	} else if (line.f && !doing.n && record && member_count(record, "ago_s") == 0) {
+		print_safe(line.f, json_member_text(record, "what"));
+		fputs(": ", line.f);
+		print_safe(line.f, json_member_text(record, "outcome"));
+	}
+	words = note_end(&line);
+	if (words[0] && !text_eq(text_of(words), last)) {
+		snprintf(last, sizeof(last), "%s", words);
+		print_line("IPA", words);
+	}
+	note_free(&line);
+}
+
+static void print_enabled(struct json_object *profiles)
+{
+	size_t n = json_object_is_type(profiles, json_type_array) ? json_object_array_length(profiles) : 0;
+	struct note line;
+
+	note_begin(&line);
+	for (size_t i = 0; line.f && i < n; i++) {
+		struct json_object *p = json_object_array_get_idx(profiles, i);
+
+		if (!text_eq(json_member_text(p, "state"), "enabled"))
+			continue;
+		print_safe(line.f, json_member_text(p, "iccid"));
+		fputs(" enabled", line.f);
+		put_part_of(line.f, ", ", json_member_text(p, "name"));
+	}
+	print_line("Profile", note_end(&line));
+	note_free(&line);
+}
+
 static void print_event(const struct request *r, struct json_object *old, struct json_object *params)
 {
 	if (r->json)
 		print_json(stdout, params);
 	else if (text_eq(json_member_text(params, "topic"), "job"))
 		print_job(json_member(params, "job"));
+	else if (json_member(params, "ipa"))
+		print_ipa(json_member(params, "ipa"));
+	else if (json_member(params, "profiles"))
+		print_enabled(json_member(params, "profiles"));
 	else if (json_member(params, "modem"))
 		print_changes(r, old, json_member(params, "modem"), json_member(params, "changed"));
 	fflush(stdout);
@@ -128,12 +189,13 @@ static enum end follow(struct request *r, int64_t seq, struct json_object **mode
 
 static enum end subscribe(struct request *r)
 {
+	static const char *const names[] = { "modem", "euicc", "ipa", "job" };
 	struct json_object *params = json_object_new_object(), *topics = json_object_new_array();
 	struct json_object *result;
 	enum end e;
 
-	json_object_array_add(topics, json_object_new_string("modem"));
-	json_object_array_add(topics, json_object_new_string("job"));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		json_object_array_add(topics, json_object_new_string(names[i]));
 	json_object_object_add(params, "topics", topics);
 	e = client_call(&r->client, "subscribe", params, CLIENT_PATIENCE_MS, &result);
 	if (e == END_OK)

@@ -89,6 +89,7 @@ static void note_step(struct ipa *i)
 	log_debug("ipa", "%s: %s", i->now->name, step);
 	if (i->now->progress)
 		i->now->progress(i->now, step);
+	i->changed(i, IPA_CHANGED_ACTIVITY);
 }
 
 static void answered(struct ipa *i, const struct cause *why)

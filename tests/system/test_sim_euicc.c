@@ -261,7 +261,7 @@ static void reader_that_is_not_there_is_told(void **state)
 	(void)state;
 	close(listen_somewhere(&port));
 	make_card("card2");
-	snprintf(where, sizeof(where), "localhost:%u", port);
+	snprintf(where, sizeof(where), "127.0.0.1:%u", port);
 	assert_int_equal(rig_run(&rig, &p, "sim-euicc", "--vpcd", where, rig_path(&rig, "card2"), NULL),
 			 1);
 	assert_non_null(strstr(p->said, "refused"));
