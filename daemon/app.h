@@ -33,6 +33,7 @@ struct app {
 	bool impatient;                         /* one of them has waited long enough */
 	/* ipa_methods.c */
 	struct ctl_job *poll_job;
+	struct at_cmd clock;            /* clock.c */
 	struct add_call *add_call;
 	bool first_eim_tried;
 };
@@ -62,6 +63,9 @@ void modem_methods_close(struct app *app);
 void modem_methods_changed(struct app *app, unsigned what);
 void modem_methods_refreshed(struct app *app);
 
+
+/* clock.c: the module's time, where it is needed and can be had */
+void app_clock_look(struct app *app);
 
 /* dial.c: ipa.dial() */
 struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);

@@ -96,6 +96,7 @@ static void on_changed(struct modem *m, unsigned what)
 	}
 	watch_card(app);
 	watch_network(app);
+	app_clock_look(app);
 	modem_methods_changed(app, what);
 }
 

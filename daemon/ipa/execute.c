@@ -621,6 +621,23 @@ static void outcome_of(const struct ipa_eim *e, char *dst, size_t cap)
 	snprintf(dst, cap, "%s, %s", what, e->visit.delivered ? "reported" : "not reported yet");
 }
 
+/* The others have not ordered what has changed, and will want to know. */
+static void tell_others(struct ipa_eim *e)
+{
+	struct package_result r;
+
+	if (!has_result(e, &r) || r.end != PACKAGE_EXECUTED || !r.switched)
+		return;
+	for (size_t k = 0; k < IPA_EIMS_MAX; k++) {
+		struct ipa_eim *other = &e->ipa->eims->list[k];
+
+		if (!other->used || other == e)
+			continue;
+		other->change = ESIPA_CHANGE_OTHER_EIM;
+		ipa_schedule_trigger(&other->schedule);
+	}
+}
+
 static int finish(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
@@ -630,6 +647,7 @@ static int finish(struct proc *p)
 	describe(e, text, sizeof(text));
 	outcome_of(e, outcome, sizeof(outcome));
 	ipa_record_add(e, text, outcome, e->started_ms);
+	tell_others(e);
 	/* What was not delivered is on the card, and looked for at the next visit. */
 	e->look_at_results |= !e->visit.delivered;
 	ipa_journal_close(&i->journal);

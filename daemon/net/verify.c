@@ -15,10 +15,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "net/clock.h"
 #include "net/names.h"
 #include "net/trust_data.h"
-
-#define CLOCK_FLOOR 1735689600 /* 2025-01-01 */
 
 #define SAN_NAME    0x82 /* [2] IMPLICIT IA5String */
 #define SAN_ADDRESS 0x87 /* [7] IMPLICIT OCTET STRING */
@@ -43,7 +42,7 @@ mbedtls_x509_crt *verify_anchors(const struct trust *t)
 
 bool verify_clock_is_set(void)
 {
-	return time(NULL) >= CLOCK_FLOOR;
+	return net_clock_now() >= NET_CLOCK_FLOOR;
 }
 
 /* RFC 6125: an asterisk stands for the whole of the first label, nothing else. */
@@ -175,6 +174,34 @@ static uint32_t counts(const struct verdict *v, int depth, int anchor)
 	return flags;
 }
 
+static int compare(const mbedtls_x509_time *t, const struct tm *now)
+{
+	const int a[] = { t->year, t->mon, t->day, t->hour, t->min, t->sec };
+	const int b[] = { now->tm_year + 1900, now->tm_mon + 1, now->tm_mday, now->tm_hour, now->tm_min,
+			  now->tm_sec };
+
+	for (int i = 0; i < 6; i++)
+		if (a[i] != b[i])
+			return a[i] < b[i] ? -1 : 1;
+	return 0;
+}
+
+/* The library goes by the system's clock; where that is not set, the dates are judged anew. */
+static uint32_t judge_dates(const mbedtls_x509_crt *crt, uint32_t flags)
+{
+	time_t now = net_clock_now();
+	struct tm tm;
+
+	if (net_clock_system_is_set() || now < NET_CLOCK_FLOOR || !gmtime_r(&now, &tm))
+		return flags;
+	flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_FUTURE | MBEDTLS_X509_BADCERT_EXPIRED);
+	if (compare(&crt->valid_from, &tm) > 0)
+		flags |= MBEDTLS_X509_BADCERT_FUTURE;
+	if (compare(&crt->valid_to, &tm) < 0)
+		flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+	return flags;
+}
+
 int verify_step(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
 	struct verdict *v = context;
@@ -184,7 +211,7 @@ int verify_step(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags
 	if (depth < 0 || depth >= VERIFY_DEPTH_MAX)
 		return MBEDTLS_ERR_X509_FATAL_ERROR;
 	/* The library compares names, but not addresses: that is our part. */
-	v->flags[depth] = *flags & ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
+	v->flags[depth] = judge_dates(crt, *flags & ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH);
 	v->pinned[depth] = is_pin(v->trust, crt);
 	v->crt[depth] = crt;
 	*flags = 0;
