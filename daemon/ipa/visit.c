@@ -191,6 +191,9 @@ static void end_visit(struct ipa_eim *e, const struct cause *why)
 		eim_close(e->link);
 	e->due = false;
 	ipa_schedule_done(&e->schedule, !why);
+	/* The card was reset under it; more than twice in a row is not by accident. */
+	if (why && why->kind == CAUSE_LINK_LOST && e->schedule.failures <= 2)
+		ipa_schedule_trigger(&e->schedule);
 	ipa_eims_visited(i);
 	/* Profiles, eIMs and notifications may all be others now. */
 	if (touched)
