@@ -387,7 +387,7 @@ static int ask_notifications(struct ipa *i)
 	struct tlv_out w = ipa_writer(i);
 
 	es10b_retrieve_all_encode(&w);
-	return ipa_ask_card(i, ES10B_RETRIEVE_NOTIFICATIONS, &w);
+	return ipa_ask_card_anyway(i, ES10B_RETRIEVE_NOTIFICATIONS, &w);
 }
 
 static int list_notifications(struct proc *p)

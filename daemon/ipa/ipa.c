@@ -104,7 +104,10 @@ static void on_called(struct euicc_call *c, const struct cause *why)
 
 	/* The judge runs from a task of its own: the octets stay until the next call. */
 	i->answer = why ? (struct octets){ 0 } : c->answer;
-	answered(i, why);
+	if (why && why->kind == CAUSE_LINK_LOST && i->anyway)
+		answered(i, &(struct cause){ CAUSE_REFUSED, "module", -1, NULL });
+	else
+		answered(i, why);
 }
 
 struct tlv_out ipa_writer(struct ipa *i)
@@ -115,6 +118,7 @@ struct tlv_out ipa_writer(struct ipa *i)
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command)
 {
 	note_step(i);
+	i->anyway = false;
 	i->asked = IPA_ASKED_CARD;
 	i->call = (struct euicc_call){ .function = f, .command = command, .done = on_called };
 	euicc_call(&i->euicc, &i->call);
@@ -127,6 +131,14 @@ int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w)
 	int r = tlv_done(w, &n);
 
 	return r < 0 ? r : ipa_ask_card_raw(i, f, octets_from(i->request, n));
+}
+
+int ipa_ask_card_anyway(struct ipa *i, enum es10_function f, const struct tlv_out *w)
+{
+	int r = ipa_ask_card(i, f, w);
+
+	i->anyway = true;
+	return r;
 }
 
 int ipa_ask_module(struct ipa *i, const char *iccid)

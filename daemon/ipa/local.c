@@ -144,7 +144,7 @@ static int ask_profiles(struct proc *p)
 	struct tlv_out w = ipa_writer(i);
 
 	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 }, es10c_tags_state);
-	return ipa_ask_card(i, ES10C_GET_PROFILES, &w);
+	return ipa_ask_card_anyway(i, ES10C_GET_PROFILES, &w);
 }
 
 /* STEP_NEXT: the profile is in the state that was ordered, or is not: ret_done. */

@@ -113,6 +113,7 @@ struct ipa {
 	struct euicc_call call;
 	struct facts_reader reader;
 	uint8_t request[IPA_REQUEST_MAX];
+	bool anyway;                    /* a lost link does not end the work */
 	struct octets answer;           /* of the card or the eIM, valid in judge() */
 	struct eim_link *link;          /* that is asked */
 	struct eim_exchange exchange;
@@ -173,6 +174,11 @@ static inline struct ipa *ipa_of(struct proc *p)
 struct tlv_out ipa_writer(struct ipa *i);
 /* Asks the card: what the writer has put, or octets that stay. i->answer in judge(). 0 or -errno. */
 int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w);
+/*
+ * The same for what may be asked again as soon as the card is back: a lost link is REFUSED from
+ * "module", so that the judge decides.
+ */
+int ipa_ask_card_anyway(struct ipa *i, enum es10_function f, const struct tlv_out *w);
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command);
 int ipa_ask_module(struct ipa *i, const char *iccid);
 /* Answered when the network is there, or with TIMEOUT. STEP_SKIP: it is there. */
