@@ -59,6 +59,8 @@ void ev_close(void)
 	if (!loop)
 		return;
 	ev_ref(loop);
+	/* One that is left active would keep the next loop from ever sleeping. */
+	ev_idle_stop(loop, &idle);
 	ev_check_stop(loop, &check);
 	ev_loop_destroy(loop);
 	loop = NULL;
