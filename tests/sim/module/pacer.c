@@ -17,12 +17,14 @@ static uint64_t now(const struct pacer *p)
 
 static void rearm(struct pacer *p)
 {
-	uint64_t due, us;
+	uint64_t due, us, at;
 
 	if (p->queue.len == 0)
 		return;
+	/* Looked at once: it goes on between two looks. */
+	at = now(p);
 	due = p->since + OCTET;
-	us = !p->baud || due <= now(p) ? 0 : (due - now(p) + p->baud - 1) / p->baud;
+	us = !p->baud || due <= at ? 0 : (due - at + p->baud - 1) / p->baud;
 	ev_alarm_start(&p->tick, (unsigned)((us + 999) / 1000));
 }
 
