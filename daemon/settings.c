@@ -49,6 +49,10 @@ static const struct conf_key keys[] = {
 	  .help = "Milliseconds between an answer and the next command. 0: what the module's family\n"
 		  "asks for, which is mostly nothing." },
 
+	{ "card", "segment", CONF_NUMBER, AT(card_segment), .preset = "120", .min = 32, .max = 255,
+	  .help = "Octets of data in one APDU. 120 is known to go through every module; more makes a\n"
+		  "download over a slow line a little faster, where module and card take it." },
+
 	{ "ipa", "interval", CONF_NUMBER, AT(ipa_interval_s), .preset = "86400", .min = 0, .max = 31536000,
 	  .help = "Seconds between two visits at an eIM. 0: only when something has happened, or on\n"
 		  "demand (cellmuxctl ipa poll)." },

@@ -18,6 +18,7 @@ struct settings {
 	unsigned radio;                 /* enum radio_policy */
 	unsigned alive_s, gap_ms;
 	bool wait;
+	unsigned card_segment;
 	unsigned ipa_interval_s, ipa_spread_s, ipa_rollback_s;
 	unsigned ipa_network;           /* enum ipa_network */
 	char ipa_ca[256], ipa_interface[16], ipa_first_eim[256];

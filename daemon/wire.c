@@ -126,6 +126,7 @@ static void fill_modem_options(struct app *app)
 	o->radio_on = s->radio == RADIO_ON;
 	o->alive_s = s->alive_s;
 	o->gap_ms = s->gap_ms;
+	app->modem.card.channel.segment_max = s->card_segment;
 	o->cmux = s->cmux;
 	o->ports = (unsigned)s->n_ports;
 	o->max_baud = s->max_baud;
