@@ -16,6 +16,7 @@
 
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 600000
+#define MODULE_TRIES 3
 #define DOUBTS_MAX 5
 
 static void set_card(struct ipa *i, enum ipa_card card)
@@ -156,6 +157,13 @@ static bool is_no_euicc(const struct cause *why)
 	       (why->code == 0x6a82 || why->code == 0x6999 || why->code == 0x6a86);
 }
 
+/* Many modules say ERROR for an ordinary SIM, and for some that are busy: it is asked a few times. */
+static bool is_tired(const struct ipa *i, const struct cause *why)
+{
+	return why->kind == CAUSE_REFUSED && why->from && !strcmp(why->from, "module") &&
+	       i->tries >= MODULE_TRIES;
+}
+
 static void try_again(struct ipa *i)
 {
 	unsigned ms = AGAIN_MIN_MS << MIN(i->tries, 10u);
@@ -197,7 +205,7 @@ static void on_read_ended(struct ipa_work *w, const struct cause *why)
 	}
 	i->want |= i->reading;
 	i->card_why = *why;
-	if (is_no_euicc(why)) {
+	if (is_no_euicc(why) || (i->card != IPA_CARD_READY && is_tired(i, why))) {
 		i->want = 0;
 		set_card(i, IPA_CARD_NO_EUICC);
 		return;

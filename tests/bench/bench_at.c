@@ -166,6 +166,21 @@ static long cpu_ticks(pid_t pid)
 	return (long)(user + sys);
 }
 
+/* An ordinary SIM is asked a few times whether it is an eUICC; then there is peace. */
+static void await_card(struct rig_client *c)
+{
+	for (int i = 0; i < 300; i++) {
+		struct json_object *o = rig_ask(c, "euicc", NULL, 20000);
+		bool settled = o && strstr(json_object_to_json_string(o), "no-euicc");
+
+		json_object_put(o);
+		if (settled)
+			return;
+		usleep(100000);
+	}
+	die("the card is never told apart");
+}
+
 static long stripped_size(void)
 {
 	char command[600];
@@ -196,6 +211,7 @@ int main(int argc, char **argv)
 		die("no control socket");
 	rss_idle = proc_value(daemon->pid, "status", "VmRSS:");
 	daemon_idle = measure_daemon(&client);
+	await_card(&client);
 	rss_loaded = proc_value(daemon->pid, "status", "VmHWM:");
 	wakeups = proc_value(daemon->pid, "status", "voluntary_ctxt_switches:");
 	ticks = cpu_ticks(daemon->pid);
