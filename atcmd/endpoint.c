@@ -26,6 +26,8 @@
 
 /* Without inotify, and as a backstop with it. */
 #define LOOK_MS 2000
+/* A notice comes at most this much after what it tells of. */
+#define NOTICE_MS 20
 
 /* --- octets ------------------------------------------------------------------------------------ */
 
@@ -51,6 +53,8 @@ static void push(struct endpoint *e)
 	}
 }
 
+static bool was_replaced(struct endpoint *e);
+
 static int op_write(struct pipe *p, const void *data, size_t n)
 {
 	struct endpoint *e = container_of(p, struct endpoint, pipe);
@@ -58,6 +62,11 @@ static int op_write(struct pipe *p, const void *data, size_t n)
 
 	if (!e->client)
 		return -EPIPE;
+	if (was_replaced(e)) {
+		/* It was for the one before. */
+		ev_task_start(&e->gone);
+		return 0;
+	}
 	r = buf_put(&e->out, data, n);
 	if (r < 0)
 		return r;
@@ -75,7 +84,10 @@ static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
 
 /* --- coming and going ---------------------------------------------------------------------------- */
 
-/* As after its making: raw, nothing in either direction. Opening the slave is seen by ourselves too. */
+/*
+ * As after its making: raw, and nothing to be read. What is written stays: it may be the next
+ * client's already. Opening the slave is seen by ourselves too.
+ */
 static void reset_slave(struct endpoint *e)
 {
 	int fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -93,7 +105,7 @@ static void reset_slave(struct endpoint *e)
 		cfsetospeed(&t, B115200);
 		tcsetattr(fd, TCSANOW, &t);
 	}
-	tcflush(fd, TCIOFLUSH);
+	tcflush(fd, TCIFLUSH);
 	close(fd);
 }
 
@@ -104,13 +116,40 @@ static bool slave_is_open(const struct endpoint *e)
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
 }
 
-static bool read_notices(struct endpoint *e);
+/*
+ * Counts openings and closings, and notes whether somebody has come since the last one closed, and
+ * written. Our own openings come in pairs and change nothing.
+ */
+static void read_notices(struct endpoint *e)
+{
+	char raw[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(e->notify, raw, sizeof(raw))) > 0) {
+		for (char *p = raw; p < raw + n;) {
+			const struct inotify_event *ev = (const struct inotify_event *)p;
+
+			if (ev->mask & IN_OPEN) {
+				e->opens++;
+				e->reopened = e->vacated;
+			} else if (ev->mask & IN_MODIFY) {
+				e->wrote = e->reopened;
+			} else if (ev->mask & IN_CLOSE && --e->opens <= 0) {
+				e->opens = 0;
+				e->vacated = true;
+			}
+			p += sizeof(*ev) + ev->len;
+		}
+	}
+}
 
 static void arrive(struct endpoint *e)
 {
 	if (!e->socket) {
 		read_notices(e);
-		e->opens = 1;
+		if (e->opens < 1)
+			e->opens = 1;
+		e->vacated = e->reopened = e->wrote = false;
 	}
 	e->client = true;
 	e->held = false;
@@ -132,6 +171,8 @@ static void leave(struct endpoint *e)
 		close(e->fd);
 		e->fd = -1;
 	} else {
+		if (!slave_is_open(e))
+			e->opens = 0;
 		reset_slave(e);
 		ev_alarm_start(&e->look, LOOK_MS);
 	}
@@ -142,40 +183,95 @@ static void look_at_pty(struct endpoint *e)
 {
 	if (e->client)
 		return;
-	if (slave_is_open(e))
+	read_notices(e);
+	if (!slave_is_open(e))
+		ev_alarm_start(&e->look, LOOK_MS);
+	else if (e->opens > 0)
 		arrive(e);
 	else
-		ev_alarm_start(&e->look, LOOK_MS);
+		ev_alarm_start(&e->look, NOTICE_MS);
 }
 
+/* By now every notice has come: openings or closings in a row were told as one, or none is told. */
 static void on_look(struct ev_alarm *a)
 {
-	look_at_pty(container_of(a, struct endpoint, look));
+	struct endpoint *e = container_of(a, struct endpoint, look);
+
+	read_notices(e);
+	if (e->client && e->vacated && !e->reopened && slave_is_open(e)) {
+		e->vacated = false;
+		e->opens = 1;
+	} else if (!e->client && slave_is_open(e)) {
+		arrive(e);
+	} else {
+		look_at_pty(e);
+	}
 }
 
-/* Counts openings and closings; our own ones come in pairs and change nothing. */
-static bool read_notices(struct endpoint *e)
+/* The client has closed, and another has come since. */
+static bool was_replaced(struct endpoint *e)
 {
-	char raw[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-	bool all_closed = false;
-	ssize_t n;
+	if (e->socket || !e->client)
+		return false;
+	read_notices(e);
+	if (!e->vacated || !slave_is_open(e))
+		return false;
+	if (!e->reopened)
+		ev_alarm_start(&e->look, NOTICE_MS);
+	return e->reopened;
+}
 
-	while ((n = read(e->notify, raw, sizeof(raw))) > 0) {
-		for (char *p = raw; p < raw + n;) {
-			const struct inotify_event *ev = (const struct inotify_event *)p;
+static void replace(struct endpoint *e)
+{
+	char data[1024];
 
-			if (ev->mask & IN_OPEN) {
-				e->opens++;
-			} else if (ev->mask & IN_CLOSE) {
-				e->opens--;
-				all_closed |= e->opens <= 0;
-			}
-			p += sizeof(*ev) + ev->len;
-		}
+	/* What one that was held had written ahead is nothing that the next has asked for. */
+	while (e->held && !e->wrote && read(e->fd, data, sizeof(data)) > 0)
+		;
+	leave(e);
+	arrive(e);
+}
+
+/*
+ * Reads once. When one client has followed another, what there is to read is the new one's if it has
+ * written, else what the old one's short visit has left.
+ */
+static void read_once(struct endpoint *e)
+{
+	char data[1024];
+	ssize_t n = -1;
+	int error = EAGAIN;
+	bool replaced;
+
+	if (!e->held) {
+		n = read(e->fd, data, sizeof(data));
+		error = errno;
 	}
-	if (e->opens < 0)
-		e->opens = 0;
-	return all_closed;
+	replaced = was_replaced(e);
+	if (replaced && e->wrote) {
+		replace(e);
+		replaced = false;
+		error = EAGAIN;         /* that was the old one's end */
+	}
+	if (n > 0) {
+		if (e->pipe.user)
+			e->pipe.user->received(e->pipe.user, text_from(data, (size_t)n));
+	} else if (!replaced && (n == 0 || (error != EAGAIN && error != EINTR))) {
+		leave(e);
+		if (!e->socket)
+			look_at_pty(e);
+	}
+	if (replaced && was_replaced(e))
+		replace(e);
+}
+
+/* A client that has hung up makes room for the next once all that it wrote is taken. */
+static void make_room(struct endpoint *e)
+{
+	struct pollfd p = { .fd = e->fd, .events = POLLIN };
+
+	while (e->client && !e->held && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		read_once(e);
 }
 
 static void on_arrival(struct ev_watch *w, unsigned what)
@@ -188,6 +284,7 @@ static void on_arrival(struct ev_watch *w, unsigned what)
 
 		if (fd < 0)
 			return;
+		make_room(e);
 		if (e->client) {
 			static const char busy[] = "\r\nERROR: this port is in use\r\n";
 
@@ -200,23 +297,27 @@ static void on_arrival(struct ev_watch *w, unsigned what)
 		arrive(e);
 		return;
 	}
-	/* The last one closed it; another may have come since, and starts anew. What a short visit has
-	 * left to be read is read first: reading ends with EIO then. */
-	if (read_notices(e) && e->client && slave_is_open(e) && e->opens > 0)
-		leave(e);
-	look_at_pty(e);
+	if (!e->client)
+		look_at_pty(e);
+	else if (was_replaced(e))
+		read_once(e);
 }
 
 static void on_gone(struct ev_task *t)
 {
-	leave(container_of(t, struct endpoint, gone));
+	struct endpoint *e = container_of(t, struct endpoint, gone);
+
+	if (was_replaced(e))
+		read_once(e);
+	else
+		leave(e);
+	if (!e->socket)
+		look_at_pty(e);
 }
 
 static void on_ready(struct ev_watch *w, unsigned what)
 {
 	struct endpoint *e = container_of(w, struct endpoint, watch);
-	char data[1024];
-	ssize_t n;
 
 	if (what & EV_OUT) {
 		push(e);
@@ -224,17 +325,8 @@ static void on_ready(struct ev_watch *w, unsigned what)
 		if (!e->out.len && e->pipe.user && e->pipe.user->drained)
 			e->pipe.user->drained(e->pipe.user);
 	}
-	if (!(what & EV_IN) || e->held || !e->client)
-		return;
-	n = read(e->fd, data, sizeof(data));
-	if (n > 0) {
-		if (e->pipe.user)
-			e->pipe.user->received(e->pipe.user, text_from(data, (size_t)n));
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		leave(e);
-		if (!e->socket)
-			look_at_pty(e);
-	}
+	if (what & EV_IN && !e->held && e->client)
+		read_once(e);
 }
 
 /* --- opening ----------------------------------------------------------------------------------------- */
@@ -304,7 +396,7 @@ static int open_pty(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
 	if (r < 0)
 		return explain(r, e, "its symlink", why);
 	e->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (e->notify >= 0 && inotify_add_watch(e->notify, e->slave, IN_OPEN | IN_CLOSE) >= 0)
+	if (e->notify >= 0 && inotify_add_watch(e->notify, e->slave, IN_OPEN | IN_MODIFY | IN_CLOSE) >= 0)
 		ev_watch_start(&e->arrival, e->notify, EV_IN);
 	ev_alarm_start(&e->look, LOOK_MS);
 	return 0;
@@ -366,6 +458,7 @@ int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why
 	e->socket = o->socket;
 	e->client = e->held = false;
 	e->opens = 0;
+	e->vacated = e->reopened = e->wrote = false;
 	e->slave[0] = '\0';
 	e->mode = (mode_t)o->mode;
 	e->out = BUF_ON(e->out_store);

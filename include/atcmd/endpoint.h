@@ -39,8 +39,10 @@ struct endpoint {
 	char slave[64];
 	mode_t mode;
 	gid_t gid;
-	int notify;                     /* inotify: opening and closing of the slave; -1: none */
+	int notify;                     /* inotify: opening, writing, closing of the slave; -1: none */
 	int opens;
+	/* The last client has closed; since then somebody has opened; and written. */
+	bool vacated, reopened, wrote;
 	struct ev_watch watch, arrival;
 	struct ev_alarm look;
 	struct ev_task gone;

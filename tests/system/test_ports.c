@@ -277,6 +277,62 @@ static void a_module_that_restarts_in_its_mux_comes_back(void **state)
 	}
 }
 
+/* --- one client after another --------------------------------------------------------------------- */
+
+/* The daemon does not look while one goes and the next comes and writes. */
+static void follow_unseen(const char *name)
+{
+	struct client c;
+
+	open_client(&c, name);
+	assert_non_null(strstr(ask(&c, "ATE0\r", OK), "ATE0"));
+	assert_null(strstr(ask(&c, "AT+CREG=1\r", OK), "AT"));
+	for (unsigned i = 0; i < 20; i++) {
+		kill(daemon_program->pid, SIGSTOP);
+		close(c.fd);
+		open_client(&c, name);
+		assert_int_equal(write(c.fd, "AT+CREG?\r", 9), 9);
+		kill(daemon_program->pid, SIGCONT);
+		while (!strstr(c.in, OK))
+			if (!take_more(&c, 10000))
+				fail_msg("%s, round %u: '%s'", name, i, c.in);
+		/* Echo and reports are as a newcomer finds them. */
+		assert_string_equal(c.in, "AT+CREG?\r\r\n+CREG: 0,1\r\n" OK);
+		ask(&c, "ATE0;+CREG=1\r", OK);
+	}
+	close(c.fd);
+}
+
+static void a_client_that_comes_at_once_after_another_starts_anew(void **state)
+{
+	(void)state;
+	start_with(plain_conf);
+	follow_unseen("at1");
+	follow_unseen("at2");
+}
+
+/* As `cat port & echo AT >port` in a shell. */
+static void a_port_opened_twice_is_one_client_until_both_have_closed(void **state)
+{
+	struct client c, other;
+
+	(void)state;
+	start_with(plain_conf);
+	for (unsigned i = 0; i < 20; i++) {
+		kill(daemon_program->pid, SIGSTOP);
+		open_client(&c, "at1");
+		open_client(&other, "at1");
+		assert_int_equal(write(other.fd, "ATE0\r", 5), 5);
+		close(other.fd);
+		kill(daemon_program->pid, SIGCONT);
+		while (!strstr(c.in, OK))
+			if (!take_more(&c, 10000))
+				fail_msg("round %u: '%s'", i, c.in);
+		assert_string_equal(ask(&c, "AT+CREG?\r", OK), "\r\n+CREG: 0,1\r\n" OK);
+		close(c.fd);
+	}
+}
+
 /* --- four clients -------------------------------------------------------------------------------------- */
 
 #define CLIENTS 4
@@ -607,6 +663,8 @@ int main(int argc, char **argv)
 		PORTS_TEST(with_a_mux_a_call_and_commands_run_at_the_same_time),
 		PORTS_TEST(a_daemon_that_was_killed_in_its_mux_starts_again),
 		PORTS_TEST(a_module_that_restarts_in_its_mux_comes_back),
+		PORTS_TEST(a_client_that_comes_at_once_after_another_starts_anew),
+		PORTS_TEST(a_port_opened_twice_is_one_client_until_both_have_closed),
 		PORTS_TEST(four_clients_on_one_line_never_get_anothers_answer_or_settings),
 		PORTS_TEST(four_clients_on_a_mux_never_get_anothers_answer_or_settings),
 	};
