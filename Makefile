@@ -40,10 +40,29 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 # libev and, before 3.x, mbedTLS come without a pkg-config file on Debian.
 LIBS_core   := $(shell $(PKG_CONFIG) --libs inih json-c) -lev
 LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport) \
-	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares))
+	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares)) \
+	$(LIBS_coap)
+# CoAP is optional: the first of libcoap's builds that is there. GnuTLS comes first, since it is the
+# one that offers TLS_PSK_WITH_AES_128_CCM_8 as distributions build it; the build without DTLS is of
+# no use. WITH_COAP=no leaves CoAP out, COAP_PKG= names another build.
+COAP_PKG    ?= $(firstword $(foreach p,libcoap-3-gnutls libcoap-3-mbedtls libcoap-3-openssl libcoap-3,\
+	$(shell $(PKG_CONFIG) --exists '$(p) >= 4.3.1' 2>/dev/null && echo $(p))))
+WITH_COAP   ?= $(if $(COAP_PKG),yes,no)
+ifneq ($(findstring notls,$(COAP_PKG)),)
+$(error COAP_PKG=$(COAP_PKG): this build of libcoap has no DTLS)
+endif
+ifeq ($(WITH_COAP),yes)
+ifeq ($(COAP_PKG),)
+$(error WITH_COAP=yes: no libcoap 4.3.1 or later with DTLS was found by pkg-config)
+endif
+LIBS_coap   := $(shell $(PKG_CONFIG) --libs $(COAP_PKG))
+CFLAGS_coap := -DWITH_COAP=1 $(shell $(PKG_CONFIG) --cflags $(COAP_PKG))
+endif
+# Sources that need libcoap have its name in theirs.
+with_coap   = $(if $(filter yes,$(WITH_COAP)),$(1),$(foreach f,$(1),$(if $(findstring coap,$(f)),,$(f))))
 LIBS_sim    := $(shell $(PKG_CONFIG) --libs libssl libcrypto 2>/dev/null)
 LIBS_test   := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null)
-CFLAGS_pkg  := $(shell $(PKG_CONFIG) --cflags inih json-c libserialport)
+CFLAGS_pkg  := $(shell $(PKG_CONFIG) --cflags inih json-c libserialport) $(CFLAGS_coap)
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Iinclude -Itests $(WARNINGS) $(CFLAGS_$(FLAVOUR)) \
 	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= $(CFLAGS_pkg) \
@@ -61,7 +80,7 @@ endif
 # --- what is built from what --------------------------------------------------------------------
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
-src = $(sort $(wildcard $(1)))
+src = $(call with_coap,$(sort $(wildcard $(1))))
 
 CORE_SRC    := $(call src,daemon/core/*.c daemon/codec/*.c)
 CTL_SRC     := $(call src,daemon/cellmuxctl*.c)
