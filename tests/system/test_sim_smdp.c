@@ -19,7 +19,7 @@
 #include "core/hex.h"
 #include "core/log.h"
 #include "core/util.h"
-#include "sim/euicc/euicc.h"
+#include "support/hand.h"
 #include "support/mini_lpa.h"
 #include "support/rig.h"
 
@@ -35,124 +35,22 @@ static struct rig rig;
 static struct rig_program *server;
 static uint16_t port;
 
-/* --- a card on the real loop ------------------------------------------------------------------ */
+/* --- the card ------------------------------------------------------------------------------------ */
 
-static struct hand {
-	struct card *card;
-	struct card_user user;
-	struct ev_alarm patience;
-	bool done, late;
-	uint8_t answer[CARD_ANSWER_MAX];
-	size_t n;
-	unsigned channel;
-} hand;
-
-static void on_started(struct card_user *u, const uint8_t *atr, size_t n)
-{
-	(void)u;
-	(void)atr;
-	(void)n;
-	hand.done = true;
-	ev_quit();
-}
-
-static void on_answered(struct card_user *u, const uint8_t *answer, size_t n)
-{
-	(void)u;
-	if (n)
-		memcpy(hand.answer, answer, n);
-	hand.n = n;
-	hand.done = true;
-	ev_quit();
-}
-
-static void on_late(struct ev_alarm *a)
-{
-	(void)a;
-	hand.late = true;
-	ev_quit();
-}
-
-static void await_card(void)
-{
-	hand.late = false;
-	hand.patience.fired = on_late;
-	ev_alarm_start(&hand.patience, 30000);
-	while (!hand.done && !hand.late)
-		ev_main();
-	ev_alarm_stop(&hand.patience);
-	assert_true(hand.done);
-}
-
-static unsigned apdu(const uint8_t *p, size_t n)
-{
-	hand.done = false;
-	hand.n = 0;
-	card_transmit(hand.card, p, n);
-	await_card();
-	assert_true(hand.n >= 2);
-	return (unsigned)(hand.answer[hand.n - 2] << 8 | hand.answer[hand.n - 1]);
-}
-
-static void card_start(void)
-{
-	static const uint8_t select[] = { 0x01, 0xa4, 0x04, 0x00, 0x10, 0xa0, 0x00, 0x00, 0x05, 0x59,
-					  0x10, 0x10, 0xff, 0xff, 0xff, 0xff, 0x89, 0x00, 0x00, 0x01,
-					  0x00 };
-	static const uint8_t open[] = { 0x00, 0x70, 0x00, 0x00, 0x01 };
-
-	hand.done = false;
-	card_reset(hand.card);
-	await_card();
-	assert_int_equal(apdu(open, sizeof(open)), 0x9000);
-	assert_int_equal(hand.answer[0], 1);
-	assert_int_equal(apdu(select, sizeof(select)) >> 8, 0x61);
-}
+static struct hand hand;
 
 static void card_open(void)
 {
-	static const struct ve_times quick;
 	struct euicc_recipe r = { .dir = rig_path(&rig, "card"), .personality = "iot",
 				  .version = _VE_VERSION_MAX, .pki = { NIST, BRP } };
-	struct euicc_options o = { .dir = r.dir, .times = &quick };
-	char why[EUICC_WHY_MAX] = "";
 
-	if (euicc_make(&r, why) || euicc_card_open(&o, &hand.card, why))
-		fail_msg("%s", why);
-	hand.user.started = on_started;
-	hand.user.answered = on_answered;
-	hand.card->user = &hand.user;
-	card_start();
+	hand_open(&hand, &r);
 }
 
 static struct octets es10(struct mini_lpa *l, struct octets command)
 {
-	static uint8_t data[65536];
-	size_t at = 0, n = 0;
-	unsigned sw;
-
 	(void)l;
-	for (unsigned block = 0;; block++) {
-		size_t part = MIN(command.n - at, (size_t)255);
-		uint8_t p[260] = { 0x81, 0xe2, at + part == command.n ? 0x91 : 0x11, (uint8_t)block,
-				   (uint8_t)part };
-
-		memcpy(p + 5, command.p + at, part);
-		sw = apdu(p, 5 + part);
-		at += part;
-		if (at == command.n)
-			break;
-		assert_int_equal(sw, 0x9000);
-	}
-	while (sw >> 8 == 0x61) {
-		const uint8_t p[] = { 0x01, 0xc0, 0x00, 0x00, (uint8_t)sw };
-
-		sw = apdu(p, sizeof(p));
-		memcpy(data + n, hand.answer, hand.n - 2);
-		n += hand.n - 2;
-	}
-	assert_true(sw == 0x9000 || sw >> 8 == 0x91);
-	return octets_from(data, n);
+	return hand_es10(&hand, command);
 }
 
 /* --- a client over TLS ------------------------------------------------------------------------ */
@@ -358,7 +256,7 @@ static void bench_close(struct bench *b)
 {
 	mini_lpa_done(&b->lpa);
 	client_close();
-	card_free(hand.card);
+	hand_close(&hand);
 	rig_close(&rig);
 }
 
@@ -478,7 +376,7 @@ static void a_killed_server_forgets_sessions_and_nothing_else(void **state)
 	b.lpa.stop_after = 5;
 	assert_int_equal(mini_lpa_download(&b.lpa), MINI_STOPPED);
 	restart(SIGKILL);
-	card_start();
+	hand_start(&hand);
 	b.lpa.stop_after = 0;
 	/* Killed before the result arrives. */
 	b.lpa.keep_result = true;

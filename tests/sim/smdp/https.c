@@ -99,6 +99,9 @@ static int context_load(const char *certificate, const char *key, const char *tl
 		if (r == 0 && (!pkey || SSL_CTX_use_certificate(c, cert.x509) != 1 ||
 			       SSL_CTX_use_PrivateKey(c, pkey) != 1))
 			r = -EBADMSG;
+		/* TLS 1.3 has brainpool certificates since RFC 8734 only, which few libraries know. */
+		if (r == 0 && k.curve == SDP_BRAINPOOL && !tls)
+			SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
 		sdp_cert_done(&cert);
 		EVP_PKEY_free(pkey);
 	}
