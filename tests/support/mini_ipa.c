@@ -21,9 +21,11 @@ static void must(bool good)
 void mini_ipa_open(struct mini_ipa *i, const char *ca, uint16_t port)
 {
 	*i = (struct mini_ipa){ .port = port, .fd = -1, .path = "/gsma/rsp2/asn1", .method = "POST",
-				.type = "application/x-gsma-rsp-asn1", .patience_ms = 10000 };
+				.type = "application/x-gsma-rsp-asn1", .host = "localhost",
+				.patience_ms = 10000 };
 	i->ctx = SSL_CTX_new(TLS_client_method());
-	must(i->ctx && SSL_CTX_load_verify_file(i->ctx, ca) == 1);
+	must(i->ctx && SSL_CTX_load_verify_file(i->ctx, ca) == 1 &&
+	     SSL_CTX_set1_groups_list(i->ctx, "X25519:P-256:brainpoolP256r1") == 1);
 	SSL_CTX_set_verify(i->ctx, SSL_VERIFY_PEER, NULL);
 }
 
@@ -61,8 +63,8 @@ static int dial(struct mini_ipa *i)
 		return r;
 	}
 	i->ssl = SSL_new(i->ctx);
-	must(i->ssl && SSL_set_fd(i->ssl, i->fd) == 1 && SSL_set1_host(i->ssl, "localhost") == 1 &&
-	       SSL_set_tlsext_host_name(i->ssl, "localhost") == 1);
+	must(i->ssl && SSL_set_fd(i->ssl, i->fd) == 1 && SSL_set1_host(i->ssl, i->host) == 1 &&
+	     SSL_set_tlsext_host_name(i->ssl, i->host) == 1);
 	ERR_clear_error();
 	if (SSL_connect(i->ssl) == 1)
 		return 0;
@@ -176,10 +178,10 @@ int mini_ipa_post(struct mini_ipa *i, struct octets request)
 
 	must(buf);
 	n = snprintf((char *)buf, 1024,
-		     "%s %s HTTP/1.1\r\nHost: localhost:%u\r\nUser-Agent: gsma-rsp-ipad\r\n"
+		     "%s %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: gsma-rsp-ipad\r\n"
 		     "X-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: %s\r\nContent-Length: "
 		     "%zu\r\n\r\n",
-		     i->method, i->path, i->port, i->type, request.n);
+		     i->method, i->path, i->host, i->port, i->type, request.n);
 	memcpy(buf + n, request.p, request.n);
 	return mini_ipa_raw(i, octets_from(buf, (size_t)n + request.n));
 }

@@ -47,7 +47,7 @@ bool mini_card_remove(struct mini_card *c, uint32_t seq);
 
 /* --- the IPA ---------------------------------------------------------------------------------- */
 
-#define MINI_BODY_MAX 65536
+#define MINI_BODY_MAX 262144
 
 struct mini_ipa {
 	SSL_CTX *ctx;
@@ -61,6 +61,7 @@ struct mini_ipa {
 	size_t n;
 	/* what the next request is to be like, for tests of the server */
 	const char *path, *method, *type;
+	const char *host;               /* expected in the certificate: localhost */
 	unsigned patience_ms;
 };
 

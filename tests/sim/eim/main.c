@@ -31,7 +31,7 @@ static const char help[] =
 	"  sim-eim serve DIR [--port N] [--listen ADDRESS] [--tls 1.2|1.3] [--fault FAULT]… [--seed N]\n"
 	"               [--open] [--no-learn] [--accept-unverified] [--max-sends N]\n"
 	"               [--resend-download SECONDS] [--random-signatures] [--quiet]\n"
-	"               [--smdp ADDRESS:PORT [--smdp-ca FILE]]\n"
+	"               [--smdp [HOST=]ADDRESS:PORT]… [--smdp-ca FILE]…\n"
 	"\n"
 	"To a running server (DIR by --dir DIR in front, $SIM_EIM_DIR, else ./eim):\n"
 	"  sim-eim queue EID OPERATION…       sim-eim cancel EID [NUMBER]\n"
@@ -85,8 +85,9 @@ static const char serve_help[] =
 	"  --max-sends N     gives a package up after so many polls without a result (10)\n"
 	"  --resend-download SECONDS  offers a download again after (120)\n"
 	"  --random-signatures  instead of deterministic ones (RFC 6979)\n"
-	"  --smdp ADDRESS:PORT  passes indirect downloads on: where every SM-DP+ is reached\n"
-	"  --smdp-ca FILE    trusted for its TLS certificate (DIR/ci/nist.der)\n"
+	"  --smdp [HOST=]ADDRESS:PORT  passes indirect downloads on: where the SM-DP+ or SM-DS of\n"
+	"                    that name, or every other one, is reached; may be repeated\n"
+	"  --smdp-ca FILE    trusted for their TLS certificates; may be repeated (all in DIR/ci)\n"
 	"  --quiet           no log on standard output\n";
 
 static int complain(const char *fmt, ...) __printf(1, 2);
@@ -285,6 +286,16 @@ struct serve_wish {
 	bool quiet;
 };
 
+/* One more of those that may be repeated. */
+static void add_value(struct args *a, const char **list, size_t *n, size_t max)
+{
+	const char *s = value(a);
+
+	if (*n == max)
+		exit(complain("%s: not more than %zu", a->name, max));
+	list[(*n)++] = s;
+}
+
 static void serve_options(struct args *a, struct se_eim *e, struct serve_wish *all)
 {
 	struct se_server_wish *wish = &all->server;
@@ -314,9 +325,9 @@ static void serve_options(struct args *a, struct se_eim *e, struct serve_wish *a
 		else if (option(a, "--quiet"))
 			all->quiet = true;
 		else if (option(a, "--smdp"))
-			all->relay.at = value(a);
+			add_value(a, all->relay.at, &all->relay.at_n, SE_ROUTES_MAX);
 		else if (option(a, "--smdp-ca"))
-			all->relay.ca = value(a);
+			add_value(a, all->relay.ca, &all->relay.ca_n, SE_ROUTE_CAS_MAX);
 		else if (option(a, "--fault")) {
 			const char *s = value(a);
 
@@ -361,7 +372,7 @@ static int run_serve(const char *dir, struct args *a)
 {
 	static struct se_eim e;
 	struct serve_wish wish = { .server.address = "127.0.0.1" };
-	char why[256], ca[PATH_MAX];
+	char why[256];
 	int r;
 
 	se_eim_init(&e, dir);
@@ -370,10 +381,7 @@ static int run_serve(const char *dir, struct args *a)
 		return complain("%s", why);
 	if (ev_open() < 0)
 		return complain("the event loop cannot be opened");
-	snprintf(ca, sizeof(ca), "%s/ci/nist.der", e.dir);
-	if (!wish.relay.ca)
-		wish.relay.ca = ca;
-	if (wish.relay.at && se_relay_open(&e, &wish.relay, why) < 0)
+	if (wish.relay.at_n && se_relay_open(&e, &wish.relay, why) < 0)
 		return complain("%s", why);
 	se_log_open(&e, wish.quiet);
 	r = serve(&e, &wish.server);

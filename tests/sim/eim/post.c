@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "core/util.h"
+#include "sim/eim/route.h"
 
 #define FIRST_ROOM 65536u
 
@@ -181,6 +182,18 @@ static void on_alarm(struct ev_alarm *a)
 	fail(container_of(a, struct se_post, alarm), -ETIMEDOUT);
 }
 
+/* The name in the certificate, and in SNI unless it is an address (RFC 6066, 3). */
+static int expect_name(SSL *ssl, const char *address)
+{
+	char name[SE_HOST_MAX];
+
+	if (text_copy(se_route_host(address), name, sizeof(name)) < 0)
+		return 0;
+	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
+		return 1;
+	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
 int se_post_start(struct se_post *p, const struct se_post_wish *wish)
 {
 	size_t room = wish->body.n + 1024;
@@ -203,8 +216,7 @@ int se_post_start(struct se_post *p, const struct se_post_wish *wish)
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	p->ssl = SSL_new(wish->ctx);
 	if (p->fd < 0 || !p->ssl || SSL_set_fd(p->ssl, p->fd) != 1 ||
-	    SSL_set1_host(p->ssl, wish->host) != 1 ||
-	    SSL_set_tlsext_host_name(p->ssl, wish->host) != 1)
+	    expect_name(p->ssl, wish->host) != 1)
 		goto bad;
 	if (connect(p->fd, (const struct sockaddr *)&wish->at, sizeof(wish->at)) < 0 &&
 	    errno != EINPROGRESS) {

@@ -30,7 +30,7 @@ struct se_post {
 struct se_post_wish {
 	SSL_CTX *ctx;
 	struct sockaddr_in at;
-	const char *host;               /* whose certificate is expected */
+	const char *host;               /* with or without port; whose certificate is expected */
 	const char *path;
 	const char *headers;            /* each ended by CR LF */
 	struct octets body;

@@ -1,6 +1,5 @@
 #include "sim/eim/relay.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,8 +35,7 @@ struct job {
 struct relay {
 	struct se_relay face;
 	struct se_eim *eim;
-	SSL_CTX *ctx;
-	struct sockaddr_in at;
+	struct se_routes routes;
 	struct list_node jobs;
 	struct session sessions[SESSIONS_MAX];
 	size_t n, turn;
@@ -125,15 +123,17 @@ static void on_done(struct se_post *p, int r, unsigned status, struct octets bod
 static int start(struct relay *r, uint32_t tag, struct octets message, struct se_exchange *x,
 		 const struct se_rsp_order *order)
 {
-	struct se_post_wish wish = { .ctx = r->ctx, .at = r->at, .headers = HEADERS,
+	struct se_post_wish wish = { .ctx = r->routes.ctx, .headers = HEADERS,
 				     .patience_ms = ANSWER_MS };
-	struct job *j = calloc(1, sizeof(*j));
+	const struct sockaddr_in *at = se_route_find(&r->routes, order->address);
+	struct job *j = at ? calloc(1, sizeof(*j)) : NULL;
 	_cleanup_(freep) char *body = NULL;
 	char path[96];
 	int err;
 
 	if (!j)
-		return -ENOMEM;
+		return at ? -ENOMEM : -ENOENT;
+	wish.at = *at;
 	j->relay = r;
 	j->x = x;
 	j->tag = tag;
@@ -263,48 +263,33 @@ static void on_notify(struct se_relay *face, struct se_card *c, struct octets no
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static int parse_at(const char *text, struct sockaddr_in *ret)
-{
-	const char *colon = strrchr(text, ':');
-	char address[64];
-	uint32_t port;
-
-	if (!colon || text_to_u32(text_of(colon + 1), 10, &port) < 0 || !port || port > 65535 ||
-	    text_copy(text_from(text, (size_t)(colon - text)), address, sizeof(address)) < 0)
-		return -EINVAL;
-	*ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	return inet_pton(AF_INET, address, &ret->sin_addr) == 1 ? 0 : -EINVAL;
-}
-
 int se_relay_open(struct se_eim *e, const struct se_relay_wish *wish, char why[256])
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	X509 *ca = NULL;
+	char folder[PATH_MAX];
+	int err = 0;
 
 	if (!r)
 		return -ENOMEM;
 	r->face = (struct se_relay){ on_request, on_abandon, on_notify };
 	r->eim = e;
 	list_init(&r->jobs);
-	if (parse_at(wish->at, &r->at) < 0) {
-		snprintf(why, 256, "--smdp %.64s: expected ADDRESS:PORT", wish->at);
-		goto bad;
+	for (size_t i = 0; err == 0 && i < wish->at_n; i++) {
+		err = se_route_add(&r->routes, wish->at[i]);
+		if (err < 0)
+			snprintf(why, 256, "--smdp %.64s: expected [HOST=]ADDRESS:PORT",
+				 wish->at[i]);
 	}
-	r->ctx = SSL_CTX_new(TLS_client_method());
-	if (!r->ctx || se_cert_load(wish->ca, &ca) < 0 ||
-	    X509_STORE_add_cert(SSL_CTX_get_cert_store(r->ctx), ca) != 1) {
-		snprintf(why, 256, "%.200s: no certificate", wish->ca);
-		goto bad;
+	snprintf(folder, sizeof(folder), "%s/ci", e->dir);
+	if (err == 0)
+		err = se_route_trust(&r->routes, wish->ca, wish->ca_n, folder, why);
+	if (err < 0) {
+		se_routes_done(&r->routes);
+		free(r);
+		return err;
 	}
-	X509_free(ca);
-	SSL_CTX_set_verify(r->ctx, SSL_VERIFY_PEER, NULL);
 	e->relay = &r->face;
 	return 0;
-bad:
-	X509_free(ca);
-	SSL_CTX_free(r->ctx);
-	free(r);
-	return -EINVAL;
 }
 
 void se_relay_close(struct se_eim *e)
@@ -318,6 +303,6 @@ void se_relay_close(struct se_eim *e)
 	e->relay = NULL;
 	while ((j = list_first(&r->jobs, struct job, node)))
 		job_free(j);
-	SSL_CTX_free(r->ctx);
+	se_routes_done(&r->routes);
 	free(r);
 }

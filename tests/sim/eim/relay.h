@@ -6,10 +6,13 @@
 #define SIM_EIM_RELAY_H
 
 #include "sim/eim/esipa.h"
+#include "sim/eim/route.h"
 
 struct se_relay_wish {
-	const char *at;                 /* ADDRESS:PORT where every SM-DP+ is reached */
-	const char *ca;                 /* trusted for its TLS certificate, DER or PEM */
+	const char *at[SE_ROUTES_MAX];  /* [HOST=]ADDRESS:PORT */
+	size_t at_n;
+	const char *ca[SE_ROUTE_CAS_MAX];       /* for their TLS; none: what is in DIR/ci */
+	size_t ca_n;
 };
 
 /* Sets e->relay. 0, or -errno and a line in why. */
