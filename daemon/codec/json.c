@@ -19,6 +19,7 @@ static const char *why_of(struct json_tokener *tok, enum json_tokener_error e)
 	case json_tokener_error_depth:
 		return "nested too deeply";
 	case json_tokener_continue:
+	case json_tokener_error_parse_eof:
 		return "it ends in the middle";
 	case json_tokener_error_parse_utf8_string:
 		return "invalid UTF-8";

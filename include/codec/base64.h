@@ -16,6 +16,7 @@ int base64_encode(const void *data, size_t n, char *dst, size_t cap);
 /*
  * Line ends are passed over and padding may be missing; anything else that is no digit, and bits
  * that would get lost, are -EINVAL. -ENOSPC: more than cap octets. *ret_n is set on success only.
+ * dst may be where the text is: it is never ahead of what is read.
  */
 int base64_decode(struct text t, uint8_t *dst, size_t cap, size_t *ret_n);
 
