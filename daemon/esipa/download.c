@@ -37,8 +37,7 @@ static int take_error(struct tlv *w, uint32_t tag)
 	return code > 0 && code < 256 ? (int)code : ESIPA_UNDEFINED_ERROR;
 }
 
-/* The transaction id stands first in everything that a server signs. */
-static struct octets signed_transaction_id(struct octets whole)
+struct octets esipa_signed_transaction_id(struct octets whole)
 {
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, whole);
@@ -88,7 +87,7 @@ int esipa_initiate_decode(struct octets der, struct esipa_initiated *ret)
 	if (verdict(&doc) < 0)
 		return -EBADMSG;
 	if (!a.error && !a.transaction_id.p)
-		a.transaction_id = signed_transaction_id(a.server_signed1);
+		a.transaction_id = esipa_signed_transaction_id(a.server_signed1);
 	*ret = a;
 	return 0;
 }
@@ -137,7 +136,7 @@ int esipa_authenticate_decode(struct octets der, struct esipa_authenticated *ret
 	if (verdict(&doc) < 0)
 		return -EBADMSG;
 	if (!a.error && !a.smds && !a.transaction_id.p)
-		a.transaction_id = signed_transaction_id(a.smdp_signed2);
+		a.transaction_id = esipa_signed_transaction_id(a.smdp_signed2);
 	*ret = a;
 	return 0;
 }

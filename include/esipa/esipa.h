@@ -288,6 +288,9 @@ int esipa_get_bpp_decode(struct octets der, struct octets *ret_bpp, int *ret_err
 int esipa_cancel_session_encode(struct tlv_out *w, struct octets transaction_id, struct octets bf41);
 int esipa_cancel_session_decode(struct octets der, int *ret_error);
 
+/* The transaction id stands first in everything that a server signs; missing: there it is not. */
+struct octets esipa_signed_transaction_id(struct octets whole);
+
 /* SHA-256(SHA-256(code) | transaction id), GSMA SGP.22 5.7.5. -EIO. */
 int esipa_hash_cc(struct text code, struct octets transaction_id, uint8_t ret[32]);
 
