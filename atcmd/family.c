@@ -5,6 +5,8 @@
 static const struct at_family generic = {
 	.name = "generic", .maker = "", .model = "", .boot_ms = 20000, .reset = "AT+CFUN=1,1",
 	.iccid = { "AT+CCID", "AT+ICCID", "AT+QCCID" }, .pin_left = "AT+CPINR",
+	/* Long enough to switch any on or off that is not told about in a table, Telit's aside. */
+	.power = { 1000, 3000, 300, 15000, 30000 },
 };
 
 static const struct at_family *const tables[] = {
@@ -53,4 +55,25 @@ const struct at_family *at_family_find(struct text maker, struct text model)
 const struct at_family *at_family_generic(void)
 {
 	return &generic;
+}
+
+const struct at_family *at_family_named(struct text name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		for (const struct at_family *f = tables[i]; f->name; f++)
+			if (text_eq(name, f->name))
+				return f;
+	return NULL;
+}
+
+struct at_power at_family_power(const struct at_family *f)
+{
+	struct at_power p = f->power;
+
+	p.on_ms = p.on_ms ? p.on_ms : generic.power.on_ms;
+	p.off_ms = p.off_ms ? p.off_ms : generic.power.off_ms;
+	p.reset_ms = p.reset_ms ? p.reset_ms : generic.power.reset_ms;
+	p.up_ms = p.up_ms ? p.up_ms : generic.power.up_ms;
+	p.down_ms = p.down_ms ? p.down_ms : generic.power.down_ms;
+	return p;
 }

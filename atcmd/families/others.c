@@ -4,6 +4,7 @@
 const struct at_family at_families_others[] = {
 	{ .maker = "Sequans", .name = "Sequans GM02S", .model = "GM02", .boot_ms = 5000,
 	  .cmux = "AT+CMUX=0,0,$,127", .cmux_n1 = 127, .cmux_channels = 4, .cmux_pause_ms = 500,
+	  .power = { .reset_ms = 100 },
 	  .reset = "AT^RESET", .iccid = { "AT+SQNCCID" }, .pin_left = "AT+CPINR" },
 	{ .maker = "Fibocom", .name = "Fibocom FM350", .model = "FM350",
 	  .quirks = QUIRK_CARD_SILENT, .boot_ms = 40000, .reset = "AT+CFUN=15",

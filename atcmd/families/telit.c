@@ -1,9 +1,13 @@
 /* Telit, own products; those that came with Cinterion are in cinterion.c. */
 #include "atcmd/family.h"
 
+/* ON/OFF: 5 s switch on, 3 s switch off; known of the ME910, taken for the others. */
+#define TELIT_POWER .power = { 5050, 3500, 250, 15000, 15000 }
+
 #define TELIT .maker = "Telit", .iccid = { "AT#CCID", "AT+CCID", "AT+ICCID" }, \
 	      .pin_left = "AT#PCT", .reset = "AT#REBOOT", \
-	      .card_off = "AT#SIMDET=0", .card_on = "AT#SIMDET=1"
+	      .card_off = "AT#SIMDET=0", .card_on = "AT#SIMDET=1", \
+	      .power_down = "AT#SHDN", TELIT_POWER
 
 /*
  * #QSS=1: the card's insertion and removal, one unsolicited line each. #SIMDET plays them, whatever

@@ -17,6 +17,19 @@ enum at_quirk {
 	QUIRK_CARD_SILENT = 1 << 1,
 };
 
+/*
+ * What the module's power lines want, in milliseconds; 0 in a row: as the one that assumes nothing.
+ * Where it can be, on_ms is shorter than what switches a running module off: a pulse at the wrong
+ * time then does no harm.
+ */
+struct at_power {
+	unsigned on_ms;                 /* the pulse on PWRKEY that switches it on */
+	unsigned off_ms;                /* and the one that switches it off */
+	unsigned reset_ms;              /* the pulse on RESET */
+	unsigned up_ms;                 /* after on_ms STATUS shows that it is on, at most */
+	unsigned down_ms;               /* from the command or pulse until it is off, at most */
+};
+
 #define AT_FAMILY_ICCID_MAX 3
 #define AT_FAMILY_SETUP_MAX 4
 
@@ -41,12 +54,18 @@ struct at_family {
 	unsigned cmux_n1, cmux_channels, cmux_pause_ms;
 	/* Takes the power off the card and gives it back, without losing the network's; in two steps. */
 	const char *card_off, *card_on;
+	struct at_power power;
+	const char *power_down;         /* makes it ready to lose its power, or switches it off */
 };
 
 /* The row for this module, in the order of the tables; the last one fits all. Never NULL. */
 const struct at_family *at_family_find(struct text maker, struct text model);
 /* The row that assumes nothing. */
 const struct at_family *at_family_generic(void);
+/* The row of this name; NULL: there is none. */
+const struct at_family *at_family_named(struct text name);
+/* The row's times, without gaps. */
+struct at_power at_family_power(const struct at_family *f);
 
 /* The makers' tables, each ended by a row without name. */
 extern const struct at_family at_families_quectel[], at_families_simcom[], at_families_telit[],
