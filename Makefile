@@ -6,7 +6,7 @@
 #   make install DESTDIR= PREFIX=/usr
 #
 # Flavours: release asan cov fuzz (fuzz needs CC=clang). V=1 shows the commands, WERROR=1 makes
-# warnings errors.
+# warnings errors. WITH_GPIO=no builds without libgpiod.
 
 VERSION  := 0.1.0
 
@@ -60,9 +60,21 @@ CFLAGS_coap := -DWITH_COAP=1 $(shell $(PKG_CONFIG) --cflags $(COAP_PKG))
 endif
 # Sources that need libcoap have its name in theirs.
 with_coap   = $(if $(filter yes,$(WITH_COAP)),$(1),$(foreach f,$(1),$(if $(findstring coap,$(f)),,$(f))))
+# Power lines: libgpiod 1.x or 2.x, whichever is there, or none. WITH_GPIO=no leaves it out.
+GPIOD       := $(shell $(PKG_CONFIG) --modversion libgpiod 2>/dev/null)
+WITH_GPIO   ?= $(if $(GPIOD),yes,no)
+ifeq ($(WITH_GPIO),yes)
+ifeq ($(GPIOD),)
+$(error WITH_GPIO=yes: pkg-config knows no libgpiod)
+endif
+LIBS_daemon += $(shell $(PKG_CONFIG) --libs libgpiod)
+CFLAGS_gpio := $(shell $(PKG_CONFIG) --cflags libgpiod)
+endif
+GPIO_API    := $(if $(filter yes,$(WITH_GPIO)),$(firstword $(subst ., ,$(GPIOD))),0)
 LIBS_sim    := $(shell $(PKG_CONFIG) --libs libssl libcrypto 2>/dev/null)
 LIBS_test   := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null)
-CFLAGS_pkg  := $(shell $(PKG_CONFIG) --cflags inih json-c libserialport) $(CFLAGS_coap)
+CFLAGS_pkg  := $(shell $(PKG_CONFIG) --cflags inih json-c libserialport) $(CFLAGS_coap) \
+	-DGPIO_API=$(GPIO_API) $(CFLAGS_gpio)
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Iinclude -Itests $(WARNINGS) $(CFLAGS_$(FLAVOUR)) \
 	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= $(CFLAGS_pkg) \
