@@ -20,6 +20,7 @@ static const char usage[] =
 	"  watch                   a line for everything that changes\n"
 	"  at COMMAND              send one AT command and show the answer\n"
 	"  modem reset             restart the module\n"
+	"  modem power-cycle       switch it off and on by its power lines\n"
 	"  profiles                what is on the eUICC\n"
 	"  profile ACTION ICCID    enable, disable, delete or nickname, where the card allows it\n"
 	"  euicc                   the eUICC itself\n"
@@ -107,13 +108,15 @@ static const struct command {
 	  "  cellmuxctl at 'AT+CSQ'\n"
 	  "  cellmuxctl at 'AT+CMGS=\"+491701234567\"' --body 'hello'\n" },
 	{ "modem", 1, 1, { OPT_NO_WAIT }, check_modem, run_modem,
-	  "Usage: cellmuxctl modem reset [--no-wait]\n"
-	  "Restarts the module and waits until it is ready again (200 s at most).\n"
+	  "Usage: cellmuxctl modem reset|power-cycle [--no-wait]\n"
+	  "reset restarts the module by a command and waits until it is ready again (200 s at most).\n"
+	  "power-cycle switches it off and on by the lines that [power] in cellmux.conf(5) names; in\n"
+	  "good order, if it answers (260 s at most).\n"
 	  "\n"
 	  "      --no-wait           print the number of the job and end\n"
 	  "\n"
 	  "Example:\n"
-	  "  cellmuxctl modem reset || cellmuxctl status\n" },
+	  "  cellmuxctl modem reset || cellmuxctl modem power-cycle\n" },
 	{ "profiles", 0, 0, { 0 }, NULL, run_profiles,
 	  "Usage: cellmuxctl profiles\n"
 	  "Lists the profiles on the eUICC. The enabled one is marked with *; with ! where the module\n"
@@ -126,7 +129,7 @@ static const struct command {
 	{ "profile", 2, 3, { OPT_NO_WAIT }, check_profile, run_profile,
 	  "Usage: cellmuxctl profile enable|disable|delete ICCID [--no-wait]\n"
 	  "       cellmuxctl profile nickname ICCID NAME\n"
-	  "Changes a profile and, after a switch, waits until the module uses it (4 min at most). Cards\n"
+	  "Changes a profile and, after a switch, waits until the module uses it (6 min at most). Cards\n"
 	  "of SGP.32 take this from their eIM only. An empty NAME removes the nickname.\n"
 	  "\n"
 	  "      --no-wait           print the number of the job and end\n"

@@ -4,7 +4,7 @@
 #include "codec/json.h"
 
 /* The daemon's ladder for a module that does not follow takes up to three minutes. */
-#define PROFILE_PATIENCE_MS 240000
+#define PROFILE_PATIENCE_MS 360000
 
 /* --- tables -------------------------------------------------------------------------------------- */
 

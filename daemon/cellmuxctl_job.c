@@ -1,18 +1,20 @@
-/* Jobs: what takes longer than an answer should. And modem reset, which is one. */
+/* Jobs: what takes longer than an answer should. And those of the modem. */
 #include "cellmuxctl.h"
 #include "cellmuxctl_print.h"
 #include "codec/json.h"
 
 /* The daemon gives a reset up after 180 s; this is for one that does not say so. */
 #define RESET_PATIENCE_MS 200000
+/* And a power cycle after 240 s. */
+#define POWER_PATIENCE_MS 260000
 /* Who waits longer than that wants to see that something happens. */
 #define QUIET_MS 2000
 #define TICK_MS 1000
 
 enum end check_modem(const struct request *r)
 {
-	if (!text_eq(text_of(r->args[0]), "reset")) {
-		complain(r->args[0], "no such command; expected: cellmuxctl modem reset");
+	if (strcmp(r->args[0], "reset") != 0 && strcmp(r->args[0], "power-cycle") != 0) {
+		complain(r->args[0], "no such command; expected: cellmuxctl modem reset or power-cycle");
 		return END_USAGE;
 	}
 	return END_OK;
@@ -173,7 +175,7 @@ enum end run_as_job(struct request *r, const char *method, struct json_object *p
 	return r->no_wait ? END_OK : await_job(r, method, id, patience_ms, print);
 }
 
-/* --- modem reset -------------------------------------------------------------------------------- */
+/* --- modem reset, modem power-cycle ------------------------------------------------------------- */
 
 static void print_reset(struct json_object *result, uint64_t took_ms)
 {
@@ -185,6 +187,8 @@ static void print_reset(struct json_object *result, uint64_t took_ms)
 
 enum end run_modem(struct request *r)
 {
+	if (strcmp(r->args[0], "power-cycle") == 0)
+		return run_as_job(r, "modem.powerCycle", NULL, POWER_PATIENCE_MS, print_reset);
 	return run_as_job(r, "modem.reset", NULL, RESET_PATIENCE_MS, print_reset);
 }
 

@@ -89,7 +89,19 @@ static struct json_object *counters_to_json(const struct modem *m)
 	put_int(o, "reopens", m->st.counters.reopens);
 	put_int(o, "resets", m->st.counters.resets);
 	put_int(o, "recoveries", m->st.counters.recoveries);
+	put_int(o, "switch_ons", m->st.counters.switch_ons);
+	put_int(o, "line_resets", m->st.counters.line_resets);
+	put_int(o, "power_cycles", m->st.counters.power_cycles);
+	put_int(o, "rings", m->st.counters.rings);
 	return o;
+}
+
+/* The line's own word, null where there is none. */
+static const char *power_name(const struct modem *m)
+{
+	int v = power_status(&m->power);
+
+	return v < 0 ? "" : v ? "on" : "off";
 }
 
 struct json_object *modem_to_json(const struct modem *m)
@@ -107,6 +119,7 @@ struct json_object *modem_to_json(const struct modem *m)
 	put_text(o, "revision", st->revision);
 	put_text(o, "imei", st->imei);
 	put_text(o, "family", st->family);
+	put_text(o, "power", power_name(m));
 	put(o, "sim", sim_to_json(st));
 	put(o, "network", network_to_json(st));
 	put(o, "signal", signal_to_json(&st->signal));
@@ -124,6 +137,7 @@ struct json_object *modem_changes_to_json(unsigned what)
 		{ MODEM_CHANGED_STATE, "state" }, { MODEM_CHANGED_IDENTITY, "identity" },
 		{ MODEM_CHANGED_SIM, "sim" }, { MODEM_CHANGED_NETWORK, "network" },
 		{ MODEM_CHANGED_SIGNAL, "signal" }, { MODEM_CHANGED_PROBLEM, "problem" },
+		{ MODEM_CHANGED_POWER, "power" },
 	};
 	struct json_object *a = json_object_new_array();
 

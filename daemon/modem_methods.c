@@ -1,4 +1,4 @@
-/* status, at.send and modem.reset: what the socket's clients can ask of the modem. */
+/* status, at.send, modem.reset and modem.powerCycle: what the socket's clients can ask of the modem. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +20,8 @@
 
 /* A reset that has not ended in a ready module by then has failed. */
 #define RESET_LIMIT_MS 180000
+/* A power cycle has to wait for the module to be off as well. */
+#define POWER_LIMIT_MS 240000
 
 static struct app *app_of(struct ctl_user *u)
 {
@@ -294,7 +296,7 @@ static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_o
 	list_add(&app->requests, &r->node);
 }
 
-/* --- modem.reset --------------------------------------------------------------------------------------- */
+/* --- modem.reset, modem.powerCycle --------------------------------------------------------------------- */
 
 static void end_reset(struct app *app, const char *failure)
 {
@@ -319,30 +321,55 @@ static void on_reset_deadline(struct ev_alarm *a)
 		  "the module was not ready again in time; the daemon goes on trying");
 }
 
-static void run_reset(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
+static void refuse(struct ctl_call *call, struct ctl_job *job, enum ctl_error error, const char *why)
 {
-	struct app *app = app_of(u);
-	struct ctl_job *job;
+	ctl_fail(call, error, why, NULL);
+	ctl_job_fail(job, error, why);
+}
 
-	(void)params;
+static void restart_as_job(struct app *app, struct ctl_call *call, const char *method,
+			   int (*start)(struct modem *m), unsigned limit_ms)
+{
+	struct ctl_job *job;
+	int r;
+
 	if (app->reset_job) {
 		ctl_fail(call, CTL_BUSY, "a reset is under way", NULL);
 		return;
 	}
-	job = ctl_job_start(app->ctl, "modem.reset");
+	job = ctl_job_start(app->ctl, method);
 	if (!job) {
 		ctl_fail(call, CTL_BUSY, "too many jobs are running", NULL);
 		return;
 	}
-	if (modem_reset(&app->modem) < 0) {
-		ctl_fail(call, CTL_NOT_READY, "there is no module to reset", NULL);
-		ctl_job_fail(job, CTL_NOT_READY, "there is no module to reset");
-		return;
+	r = start(&app->modem);
+	if (r == -ENOTSUP) {
+		refuse(call, job, CTL_NOT_CONFIGURED, power_configured(&app->modem.power) ?
+		       "no line that switches the module off, or it is not there (see the log): [power] "
+		       "pwrkey or supply" :
+		       "no power line is configured: set [power] pwrkey or supply");
+	} else if (r == -EBUSY) {
+		refuse(call, job, CTL_BUSY, "the power lines are being used");
+	} else if (r < 0) {
+		refuse(call, job, CTL_NOT_READY, "there is no module to reset");
+	} else {
+		app->reset_job = job;
+		app->reset_deadline.fired = on_reset_deadline;
+		ev_alarm_start(&app->reset_deadline, limit_ms);
+		ctl_job_reply(call, job);
 	}
-	app->reset_job = job;
-	app->reset_deadline.fired = on_reset_deadline;
-	ev_alarm_start(&app->reset_deadline, RESET_LIMIT_MS);
-	ctl_job_reply(call, job);
+}
+
+static void run_reset(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
+{
+	(void)params;
+	restart_as_job(app_of(u), call, "modem.reset", modem_reset, RESET_LIMIT_MS);
+}
+
+static void run_power_cycle(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
+{
+	(void)params;
+	restart_as_job(app_of(u), call, "modem.powerCycle", modem_power_cycle, POWER_LIMIT_MS);
 }
 
 /* --- changes -------------------------------------------------------------------------------------------- */
@@ -378,6 +405,7 @@ const struct ctl_method modem_methods[] = {
 	{ "status",      CTL_READER, run_status },
 	{ "at.send",     CTL_ADMIN,  run_at_send },
 	{ "modem.reset", CTL_ADMIN,  run_reset },
+	{ "modem.powerCycle", CTL_ADMIN, run_power_cycle },
 	{ 0 }
 };
 

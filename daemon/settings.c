@@ -49,6 +49,40 @@ static const struct conf_key keys[] = {
 	  .help = "Milliseconds between an answer and the next command. 0: what the module's family\n"
 		  "asks for, which is mostly nothing." },
 
+	{ "power", "pwrkey", CONF_TEXT, AT_TEXT(power_lines[POWER_PWRKEY]), .preset = "",
+	  .help = "The line that presses the module's PWRKEY (ON/OFF, IGT), where there is one:\n"
+		  "CHIP:NUMBER or CHIP:NAME, or just NAME, and behind it active-low, open-drain,\n"
+		  "pull-up or pull-down where that is so. CHIP is gpiochip0, its path or its label.\n"
+		  "Active means pressed. Not to be set where the board presses it by itself." },
+	{ "power", "reset", CONF_TEXT, AT_TEXT(power_lines[POWER_RESET]), .preset = "",
+	  .help = "The line to its RESET; active: held in reset." },
+	{ "power", "supply", CONF_TEXT, AT_TEXT(power_lines[POWER_SUPPLY]), .preset = "",
+	  .help = "A line that gives it its power, by a switch or FULL_CARD_POWER_OFF#; active: on." },
+	{ "power", "status", CONF_TEXT, AT_TEXT(power_lines[POWER_STATUS]), .preset = "",
+	  .help = "The line that tells whether it is on (STATUS, VDD_EXT, PWRMON); active: on. Without\n"
+		  "it PWRKEY, which switches on as well as off, is pressed by guess." },
+	{ "power", "dtr", CONF_TEXT, AT_TEXT(power_lines[POWER_DTR]), .preset = "",
+	  .help = "A line to its DTR; active: stay awake, which is often active-low." },
+	{ "power", "ri", CONF_TEXT, AT_TEXT(power_lines[POWER_RI]), .preset = "",
+	  .help = "The line from its RI: it has something to say when that becomes active." },
+	{ "power", "on_ms", CONF_NUMBER, AT(power.times.on_ms), .preset = "0", .min = 0, .max = 60000,
+	  .help = "Milliseconds for which PWRKEY is pressed to switch it on. 0: what its family wants,\n"
+		  "1000 as long as that is not known." },
+	{ "power", "off_ms", CONF_NUMBER, AT(power.times.off_ms), .preset = "0", .min = 0, .max = 60000,
+	  .help = "The same to switch it off. 0: what its family wants." },
+	{ "power", "reset_ms", CONF_NUMBER, AT(power.times.reset_ms), .preset = "0", .min = 0, .max = 60000,
+	  .help = "Milliseconds for which RESET is active. 0: what its family wants." },
+	{ "power", "up_ms", CONF_NUMBER, AT(power.times.up_ms), .preset = "0", .min = 0, .max = 120000,
+	  .help = "Milliseconds from pressing until STATUS says that it is on. 0: as its family." },
+	{ "power", "down_ms", CONF_NUMBER, AT(power.times.down_ms), .preset = "0", .min = 0, .max = 120000,
+	  .help = "Milliseconds that it may take to switch itself off. 0: as its family." },
+	{ "power", "cut_ms", CONF_NUMBER, AT(power.cut_ms), .preset = "2000", .min = 100, .max = 60000,
+	  .help = "Milliseconds for which the supply is taken away." },
+	{ "power", "per_hour", CONF_NUMBER, AT(power.per_hour), .preset = "6", .min = 0,
+	  .max = POWER_USES_MAX,
+	  .help = "How often within an hour the lines are used without being told to, when nothing milder\n"
+		  "helps or STATUS says that the module is off. 0: never." },
+
 	{ "card", "segment", CONF_NUMBER, AT(card_segment), .preset = "120", .min = 32, .max = 255,
 	  .help = "Octets of data in one APDU. 120 is known to go through every module; more makes a\n"
 		  "download over a slow line a little faster, where module and card take it." },
@@ -115,5 +149,7 @@ int settings_check(struct settings *s, char why[CONF_WHY_MAX])
 			 "characters", sizeof(s->socket) - 1);
 		return -EINVAL;
 	}
+	if (power_settings_check(s, why) < 0)
+		return -EINVAL;
 	return port_settings_check(s, why);
 }

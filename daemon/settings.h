@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/conf.h"
+#include "modem/power.h"
 #include "modem/vport.h"
 
 enum radio_policy { RADIO_ON, RADIO_KEEP };
@@ -28,9 +29,14 @@ struct settings {
 	unsigned log_level;             /* enum log_level */
 	unsigned cmux;                  /* enum modem_cmux */
 	unsigned max_baud;
+	char power_lines[_POWER_LINE_MAX][GPIO_TEXT_MAX];
+	struct power_options power;     /* its lines by settings_check() */
 	struct vport_options ports[VPORTS_MAX];
 	size_t n_ports;
 };
+
+/* power_settings.c: what is written of the power lines, into power.lines; as settings_check() */
+int power_settings_check(struct settings *s, char why[CONF_WHY_MAX]);
 
 /* port_settings.c: the keys of sections [port.…] */
 extern const struct conf_group port_group;

@@ -130,6 +130,7 @@ static void fill_modem_options(struct app *app)
 	o->cmux = s->cmux;
 	o->ports = (unsigned)s->n_ports;
 	o->max_baud = s->max_baud;
+	app->modem.power.o = s->power;
 	o->state_dir = s->state_dir;
 	o->run_dir = s->run_dir;
 	app->modem.changed = on_changed;

@@ -21,6 +21,7 @@ static const struct {
 	[CTL_NOT_FOUND]        = { -32004, "NOT_FOUND" },
 	[CTL_BUSY]             = { -32005, "BUSY" },
 	[CTL_COMMAND_REFUSED]  = { -32006, "COMMAND_REFUSED" },
+	[CTL_NOT_CONFIGURED]   = { -32007, "NOT_CONFIGURED" },
 	[CTL_TIMEOUT]          = { -32010, "TIMEOUT" },
 	[CTL_REFUSED]          = { -32011, "REFUSED" },
 	[CTL_MALFORMED]        = { -32012, "MALFORMED" },

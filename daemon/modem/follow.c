@@ -8,6 +8,7 @@
  *   card      the family's commands that take the card's power and give it back
  *   radio     +CFUN=0 and back: most modules power the card down with it
  *   reset     the family's reset command
+ *   power     off and on by the power lines, where they are configured and may be used
  *
  * The module may restart, re-enumerate or fall silent on the way: its life cycle deals with that,
  * this procedure only waits for what comes out of it.
@@ -25,10 +26,12 @@
 #define CARD_MS 12000
 #define RADIO_MS 25000
 #define RESET_MS 120000         /* restart, boot, registration of the card */
+#define POWER_MS 150000         /* the same, and until it is off and on */
 
 static const char *const rung_names[_MODEM_FOLLOW_MAX] = {
 	[MODEM_FOLLOW_REFRESH] = "refresh", [MODEM_FOLLOW_CARD] = "card",
 	[MODEM_FOLLOW_RADIO] = "radio", [MODEM_FOLLOW_RESET] = "reset",
+	[MODEM_FOLLOW_POWER] = "power",
 };
 
 const char *modem_follow_name(enum modem_follow_rung rung)
@@ -259,6 +262,25 @@ static enum step_verdict was_reset(struct proc *p)
 	waited(p);
 	if (p->answer.kind == CAUSE_NONE)
 		return STEP_FINISH;
+	if (modem_power_may(modem_of(p), POWER_CYCLE))
+		return STEP_NEXT;
+	proc_fail(p, CAUSE_TIMEOUT, "module", -1);
+	return STEP_FAIL;
+}
+
+static int cycle_power(struct proc *p)
+{
+	struct modem *m = modem_of(p);
+	int r = modem_power(m, POWER_CYCLE);
+
+	return r < 0 ? r : wait(m, MODEM_FOLLOW_POWER);
+}
+
+static enum step_verdict was_cycled(struct proc *p)
+{
+	waited(p);
+	if (p->answer.kind == CAUSE_NONE)
+		return STEP_FINISH;
 	proc_fail(p, CAUSE_TIMEOUT, "module", -1);
 	return STEP_FAIL;
 }
@@ -274,6 +296,7 @@ static const struct step follow_steps[] = {
 	{ "radio-on",       radio_on,            go_on,     0 },
 	{ "radio",          wait_radio,          waited,    RADIO_MS },
 	{ "reset",          reset,               was_reset, RESET_MS },
+	{ "power",          cycle_power,         was_cycled, POWER_MS },
 	{ 0 }
 };
 
@@ -289,7 +312,8 @@ static void on_finished(struct proc *p)
 		log_info("modem", "follows the card after %.1f s, by %s",
 			 m->follow.took_ms / 1000.0, rung_names[m->follow.rung]);
 	else
-		log_warning("modem", "does not follow the card, not even after a reset");
+		log_warning("modem", "does not follow the card, not even after %s",
+			    m->follow.rung == MODEM_FOLLOW_POWER ? "a power cycle" : "a reset");
 	m->follow.followed(m, followed ? NULL : &p->cause);
 }
 

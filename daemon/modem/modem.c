@@ -33,7 +33,7 @@ static const char *const event_names[_MODEM_EVENT_MAX] = {
 	[MODEM_EV_OPENED] = "opened", [MODEM_EV_GONE] = "gone", [MODEM_EV_SYNCED] = "synced",
 	[MODEM_EV_SILENT] = "silent", [MODEM_EV_DONE] = "done", [MODEM_EV_FAILED] = "failed",
 	[MODEM_EV_BOOTED] = "booted", [MODEM_EV_CARD] = "card", [MODEM_EV_RESET] = "reset",
-	[MODEM_EV_TIMER] = "timer",
+	[MODEM_EV_POWER] = "power", [MODEM_EV_TIMER] = "timer",
 };
 
 const char *modem_state_name(enum modem_state state)
@@ -100,6 +100,8 @@ static void drop_port(struct modem *m)
 	m->rung = MODEM_RUNG_NONE;
 	m->mux.failures = 0;
 	m->mux.speed_refused = false;
+	m->missing = true;
+	modem_power_absent(m);
 	hotplug_start(&m->hotplug, m->o.device);
 }
 
@@ -128,6 +130,7 @@ static void start_over(struct modem *m)
 
 static void identify(struct modem *m)
 {
+	modem_power_proven(m);
 	if (m->speed && m->st.baud != m->o.max_baud)
 		log_warning("modem", "talks at %u baud, not at %u; configure that speed", m->st.baud,
 			    m->o.baud);
@@ -169,11 +172,13 @@ struct move {
 	void (*act)(struct modem *m);
 };
 
-#define ALWAYS_GONE [MODEM_EV_GONE] = { MODEM_ABSENT, drop_port }
+#define ALWAYS_GONE [MODEM_EV_GONE] = { MODEM_ABSENT, drop_port }, \
+		    [MODEM_EV_POWER] = { MODEM_POWERING, modem_power_run }
 
 static const struct move moves[_MODEM_STATE_MAX][_MODEM_EVENT_MAX] = {
 	[MODEM_ABSENT] = {
 		[MODEM_EV_OPENED] = { MODEM_SYNCING, start_sync },
+		[MODEM_EV_POWER] = { MODEM_ABSENT, modem_power_run },
 	},
 	[MODEM_POWERING] = {
 		ALWAYS_GONE,
@@ -240,6 +245,7 @@ static void enter(struct modem *m, enum modem_state next)
 	ev_alarm_stop(&m->timer);
 	ev_alarm_stop(&m->alive);
 	ev_alarm_stop(&m->look);
+	ev_alarm_stop(&m->absent);
 	modem_mark(m, MODEM_CHANGED_STATE);
 }
 
@@ -247,6 +253,8 @@ void modem_event(struct modem *m, enum modem_event event)
 {
 	const struct move *move = &moves[m->st.state][event];
 
+	if (event == MODEM_EV_BOOTED && modem_power_booted(m))
+		return;
 	if (!move->act) {
 		log_debug("modem", "%s while %s, ignoring", event_names[event],
 			  state_names[m->st.state]);
@@ -339,6 +347,8 @@ static void on_stirred(struct hotplug *h)
 		modem_event(m, MODEM_EV_OPENED);
 		return;
 	}
+	m->missing = r == -ENOENT;
+	modem_power_absent(m);
 	/* Its coming will stir us; what only time or a user can change is tried again. */
 	if (r != -ENOENT)
 		ev_alarm_start(&m->timer, BLOCKED_MS);
@@ -413,16 +423,25 @@ int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX])
 	forget_everything(m);
 	open_card(m);
 	modem_listen(m);
+	r = modem_power_open(m, wait, why);
+	if (r < 0)
+		return r;
 	r = modem_attach(m, why);
 	if (r == 0) {
 		modem_event(m, MODEM_EV_OPENED);
+		modem_power_look(m);
 		return 0;
 	}
-	if (!wait)
+	m->missing = r == -ENOENT;
+	if (!wait && !(m->missing && power_can(&m->power, POWER_ON))) {
+		modem_power_close(m);
 		return r;
+	}
 	log_warning("modem", "%s; waiting for it", why);
 	modem_problem(m, r == -ENOENT ? CAUSE_LINK_LOST : CAUSE_REFUSED, "port", -r, "open", why);
 	hotplug_start(&m->hotplug, m->o.device);
+	modem_power_absent(m);
+	modem_power_look(m);
 	return 0;
 }
 
@@ -431,6 +450,7 @@ void modem_close(struct modem *m)
 	hotplug_stop(&m->hotplug);
 	modem_follow_stop(m);
 	card_at_drop(&m->card);
+	modem_power_close(m);
 	modem_detach(m);
 	modem_unlisten(m);
 	ev_alarm_stop(&m->timer);
@@ -461,6 +481,11 @@ int modem_reset(struct modem *m)
 		return -EAGAIN;
 	modem_event(m, MODEM_EV_RESET);
 	return 0;
+}
+
+int modem_power_cycle(struct modem *m)
+{
+	return modem_power(m, POWER_CYCLE);
 }
 
 int modem_refresh(struct modem *m)

@@ -3,6 +3,9 @@
  * counted, and has helped only when the module has answered all of its start. A module that gets
  * lost again soon after goes on with the next rung, not with the first. After the last one: rest,
  * longer each time, for a module without power or antenna must not be reset for ever.
+ *
+ * The rungs that move lines are there where such lines are configured, and only so often per hour.
+ * Where STATUS says that the module is off, nothing but switching it on makes sense.
  */
 #include <stdio.h>
 
@@ -16,7 +19,8 @@
 
 static const char *const rung_names[_MODEM_RUNG_MAX] = {
 	[MODEM_RUNG_NONE] = "nothing", [MODEM_RUNG_REOPEN] = "reopening the port",
-	[MODEM_RUNG_RESET] = "the reset command", [MODEM_RUNG_REST] = "a rest",
+	[MODEM_RUNG_RESET] = "the reset command", [MODEM_RUNG_LINE] = "its RESET line",
+	[MODEM_RUNG_POWER] = "a power cycle", [MODEM_RUNG_REST] = "a rest",
 };
 
 /* In the order of how often modules in the field are found at them. */
@@ -63,21 +67,54 @@ static void rest(struct modem *m)
 	ev_alarm_start(&m->timer, m->rest_s * 1000);
 }
 
+static bool rung_is_there(struct modem *m, enum modem_rung rung)
+{
+	switch (rung) {
+	case MODEM_RUNG_REOPEN:
+	case MODEM_RUNG_RESET:
+	case MODEM_RUNG_REST:
+		return true;
+	case MODEM_RUNG_LINE:
+		return modem_power_may(m, POWER_PULSE);
+	case MODEM_RUNG_POWER:
+		return modem_power_may(m, POWER_CYCLE);
+	case MODEM_RUNG_NONE:
+	case _MODEM_RUNG_MAX:
+		break;
+	}
+	return false;
+}
+
 void modem_climb(struct modem *m)
 {
+	bool off;
+
 	if (m->rung == MODEM_RUNG_REST ||
 	    (m->ready_ms && ev_now_ms() - m->ready_ms > STABLE_MS))
 		m->rung = MODEM_RUNG_NONE;
 	m->ready_ms = 0;
-	m->rung++;
+	off = m->rung != MODEM_RUNG_POWER && modem_power_wanted(m);
+	if (off)
+		m->rung = MODEM_RUNG_POWER;
+	else
+		do
+			m->rung++;
+		while (!rung_is_there(m, m->rung));
+	m->tried = off ? power_job_name(POWER_ON) : rung_names[m->rung];
 	modem_problem(m, CAUSE_TIMEOUT, "module", -1, NULL, "the module does not answer");
-	log_warning("modem", "does not answer; trying %s", rung_names[m->rung]);
+	log_warning("modem", "does not answer; trying %s", m->tried);
 	switch (m->rung) {
 	case MODEM_RUNG_REOPEN:
 		reopen(m);
 		break;
 	case MODEM_RUNG_RESET:
 		modem_event(m, MODEM_EV_RESET);
+		break;
+	case MODEM_RUNG_LINE:
+		modem_power(m, POWER_PULSE);
+		break;
+	case MODEM_RUNG_POWER:
+		modem_power(m, off ? POWER_ON : POWER_CYCLE);
 		break;
 	case MODEM_RUNG_REST:
 		rest(m);
@@ -86,6 +123,43 @@ void modem_climb(struct modem *m)
 	case _MODEM_RUNG_MAX:
 		break;
 	}
+}
+
+/* STATUS has gone off by itself. */
+void modem_went_off(struct modem *m)
+{
+	bool ready = m->st.state == MODEM_READY;
+
+	m->st.counters.lost += ready;
+	if (ready && !m->lost_ms)
+		m->lost_ms = ev_now_ms();
+	m->ready_ms = 0;
+	m->rung = MODEM_RUNG_POWER;
+	m->tried = power_job_name(POWER_ON);
+	modem_problem(m, CAUSE_LINK_LOST, "gpio", -1, NULL, "the STATUS line says that the module is off");
+	modem_power(m, POWER_ON);
+}
+
+/* Without a port the first rungs make no sense. */
+void modem_climb_absent(struct modem *m)
+{
+	enum power_job job = modem_power_wanted(m) ? POWER_ON : POWER_CYCLE;
+
+	if (m->rung < MODEM_RUNG_LINE && job != POWER_ON && modem_power_may(m, POWER_PULSE)) {
+		m->rung = MODEM_RUNG_LINE;
+		job = POWER_PULSE;
+	} else if (m->rung < MODEM_RUNG_POWER && modem_power_may(m, job)) {
+		m->rung = MODEM_RUNG_POWER;
+	} else {
+		m->rung = MODEM_RUNG_NONE;
+		m->rest_s = m->rest_s ? MIN(2 * m->rest_s, REST_MAX_S) : REST_MIN_S;
+		modem_power_absent(m);
+		return;
+	}
+	m->tried = power_job_name(job);
+	log_warning("modem", "%s has been missing for long; trying %s", m->o.device, m->tried);
+	modem_problem(m, CAUSE_LINK_LOST, "port", -1, NULL, "the module's port is missing");
+	modem_power(m, job);
 }
 
 /* The pause of a rung is over. */
@@ -108,13 +182,13 @@ void modem_rung_over(struct modem *m)
 }
 
 /*
- * The command is written as it is, past the queue, which ends: whatever was asked is void now. A
- * CR in front ends what may stand in the module's line buffer.
+ * The command is written as it is, past the queue, which ends: whatever was asked is void now.
  */
 void modem_restart(struct modem *m)
 {
 	char line[64];
-	int n = snprintf(line, sizeof(line), "\r%s\r", m->family->reset);
+	/* A CR in front ends what may stand in the module's line buffer. */
+	int n = snprintf(line, sizeof(line), "\r%s%s", m->family->reset, at_chat_line_end(&m->chat));
 	struct pipe *pipe = m->mux.on ? &m->mux.control.pipe : m->pipe;
 
 	log_info("modem", "restarting it by %s", m->family->reset);
@@ -133,7 +207,8 @@ void modem_recovered(struct modem *m)
 	if (m->lost_ms) {
 		m->st.counters.recoveries++;
 		log_info("modem", "recovered after %.1f s, by %s",
-			 (double)(ev_now_ms() - m->lost_ms) / 1000, rung_names[m->rung]);
+			 (double)(ev_now_ms() - m->lost_ms) / 1000,
+			 m->rung == MODEM_RUNG_NONE ? rung_names[m->rung] : m->tried);
 	}
 	m->lost_ms = 0;
 	m->rest_s = 0;

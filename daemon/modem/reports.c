@@ -61,7 +61,7 @@ void modem_take_registration(struct modem *m, const struct at_reg *reg)
 	modem_mark(m, MODEM_CHANGED_NETWORK);
 }
 
-static void look_soon(struct modem *m)
+void modem_look_soon(struct modem *m)
 {
 	if (m->st.state == MODEM_READY && !m->look.active)
 		ev_alarm_start(&m->look, LOOK_MS);
@@ -76,7 +76,7 @@ static void on_registration(struct modem *m, struct text line)
 		return;
 	}
 	modem_take_registration(m, &reg);
-	look_soon(m);
+	modem_look_soon(m);
 }
 
 /* --- card ----------------------------------------------------------------------------------------- */

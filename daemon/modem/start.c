@@ -164,6 +164,7 @@ static enum step_verdict keep_model(struct proc *p)
 	m->st.family = m->family->name;
 	card_at_set_family(&m->card, m->family);
 	m->chat.gap_ms = m->o.gap_ms ? m->o.gap_ms : m->family->gap_ms;
+	modem_power_family(m);
 	return STEP_NEXT;
 }
 

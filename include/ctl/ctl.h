@@ -34,6 +34,7 @@ enum ctl_error {
 	CTL_INTERNAL_ERROR,
 	CTL_ACCESS_DENIED, CTL_LIMIT, CTL_NOT_READY, CTL_NOT_FOUND, CTL_BUSY,
 	CTL_COMMAND_REFUSED,    /* an AT command that would break the sharing of the line */
+	CTL_NOT_CONFIGURED,     /* what it needs is not in the configuration */
 	/* the kinds of core/cause.h */
 	CTL_TIMEOUT, CTL_REFUSED, CTL_MALFORMED, CTL_LINK_LOST, CTL_CANCELLED,
 	_CTL_ERROR_MAX

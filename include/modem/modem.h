@@ -1,7 +1,8 @@
 /*
  * The module's life: absent, syncing, identifying, SIM, ready, lost and back, as a state table
  * (modem.c); its start as a recipe (start.c); what it says by itself (reports.c); and the way
- * back when it falls silent (recovery.c). One per daemon.
+ * back when it falls silent (recovery.c); what its power lines are used for (powering.c). One per
+ * daemon.
  *
  * Callbacks run from the event loop, never from inside a call made here.
  */
@@ -15,6 +16,7 @@
 #include "core/proc.h"
 #include "modem/hotplug.h"
 #include "modem/mux.h"
+#include "modem/power.h"
 #include "modem/status.h"
 
 struct modem_options {
@@ -42,6 +44,7 @@ enum modem_event {
 	MODEM_EV_BOOTED,                /* the module said that it has started */
 	MODEM_EV_CARD,                  /* the card changed, or came, or went */
 	MODEM_EV_RESET,                 /* somebody wants a restart */
+	MODEM_EV_POWER,                 /* its power lines are to be used: m->power_job */
 	MODEM_EV_TIMER,
 	_MODEM_EVENT_MAX
 };
@@ -51,6 +54,8 @@ enum modem_rung {
 	MODEM_RUNG_NONE,
 	MODEM_RUNG_REOPEN,              /* close the port, open it again */
 	MODEM_RUNG_RESET,               /* the family's reset command */
+	MODEM_RUNG_LINE,                /* its RESET line */
+	MODEM_RUNG_POWER,               /* its power off and on; only on, where STATUS says off */
 	MODEM_RUNG_REST,                /* wait, longer each time, and start over */
 	_MODEM_RUNG_MAX
 };
@@ -63,6 +68,7 @@ enum modem_follow_rung {
 	MODEM_FOLLOW_CARD,              /* the card's power off and on */
 	MODEM_FOLLOW_RADIO,             /* +CFUN=0 and back */
 	MODEM_FOLLOW_RESET,
+	MODEM_FOLLOW_POWER,             /* its power off and on */
 	_MODEM_FOLLOW_MAX
 };
 
@@ -101,11 +107,13 @@ struct modem {
 	struct card_at card;            /* its channel is for who speaks to the card */
 	struct modem_follow follow;
 	const struct at_family *family;
+	struct power power;             /* its options are set before modem_open() */
 
 	/* the layer's own, from here */
 	struct serial serial;
 	struct pipe *pipe;              /* the open port; NULL: closed */
 	struct hotplug hotplug;
+	bool missing;                   /* there is no port, rather than one that cannot be opened */
 	struct ev_alarm timer;          /* of the state */
 	struct ev_task tell;
 	unsigned changes;
@@ -113,9 +121,18 @@ struct modem {
 	unsigned restarts;              /* by itself, since it was ready */
 	unsigned speed;                 /* while hunting: which of the speeds, 0 the configured one */
 	enum modem_rung rung;           /* the last one that was tried */
+	const char *tried;              /* what it was, for people */
 	unsigned rest_s;
 	uint64_t lost_ms;               /* when it got lost; 0 it is not */
 	uint64_t ready_ms;              /* when it was ready last; 0 never */
+
+	enum power_job power_job;       /* of MODEM_EV_POWER */
+	bool power_answers;             /* it answered when that was wanted */
+	bool power_booted;              /* it has started while the lines were still moved */
+	bool power_told;                /* that the bound is reached */
+	const struct at_family *last_family;    /* known last, maybe before the gateway restarted */
+	struct at_cmd power_down;
+	struct ev_alarm off_for, absent, lines_again;
 
 	struct proc recipe;             /* identification, card, or a refresh */
 	struct at_cmd cmd;              /* of the recipe's step */
@@ -134,8 +151,10 @@ struct modem {
 };
 
 /*
- * Starts its life; the port is opened from the loop. wait: a port that cannot be opened is waited
- * for; without it -ENOENT, -EACCES, -EBUSY, -ENOTTY are given back with one line in why.
+ * Starts its life; the port is opened from the loop. wait: a port or a power line that cannot be
+ * opened is waited for; without it -ENOENT, -EACCES, -EBUSY, -ENOTTY and the errors of gpio_open()
+ * are given back with one line in why. A missing port is also waited for where its module can be
+ * switched on.
  */
 int modem_open(struct modem *m, bool wait, char why[SERIAL_WHY_MAX]);
 void modem_close(struct modem *m);
@@ -153,6 +172,11 @@ void modem_look_again(struct modem *m);
 
 /* Restarts the module by the family's command. -EAGAIN: there is none to talk to. */
 int modem_reset(struct modem *m);
+/*
+ * Switches it off and on by its power lines, in good order if it answers. -ENOTSUP: no line for that
+ * is configured; -EBUSY: they are being used. Not bounded, but counted for the bound.
+ */
+int modem_power_cycle(struct modem *m);
 
 /* Asks for signal and operator now. -EAGAIN: not ready. refreshed() follows, unless it gets lost. */
 int modem_refresh(struct modem *m);
@@ -193,6 +217,7 @@ void modem_stop_recipe(struct modem *m);
 /* reports.c */
 void modem_listen(struct modem *m);
 void modem_unlisten(struct modem *m);
+void modem_look_soon(struct modem *m);
 void modem_take_registration(struct modem *m, const struct at_reg *reg);
 void modem_forget_network(struct modem *m);
 void modem_forget_card(struct modem *m);
@@ -203,9 +228,35 @@ void modem_follow_note(struct modem *m);
 /* recovery.c */
 void modem_hunt(struct modem *m);
 void modem_climb(struct modem *m);
+/* STATUS says that it is off, and it may be switched on again. */
+void modem_went_off(struct modem *m);
+/* Its port has been missing for longer than a restart takes. */
+void modem_climb_absent(struct modem *m);
 void modem_recovered(struct modem *m);
 void modem_rung_over(struct modem *m);
 void modem_restart(struct modem *m);
+
+/* powering.c */
+int modem_power_open(struct modem *m, bool wait, char why[GPIO_WHY_MAX]);
+void modem_power_close(struct modem *m);
+/* Starts a job, whatever the bound says. Errors as modem_power_cycle(). */
+int modem_power(struct modem *m, enum power_job job);
+/* The lines for it are there, and the bound on automatic use allows it. */
+bool modem_power_may(struct modem *m, enum power_job job);
+/* STATUS says that it is off, and it may be switched on. */
+bool modem_power_wanted(struct modem *m);
+/* Switches it on if that is so. */
+void modem_power_look(struct modem *m);
+/* MODEM_EV_POWER */
+void modem_power_run(struct modem *m);
+/* It has said that it has started. True: while its lines are moved; noted for when they are. */
+bool modem_power_booted(struct modem *m);
+/* It answers: proof that it is on. */
+void modem_power_proven(struct modem *m);
+/* Its family is known. */
+void modem_power_family(struct modem *m);
+/* It has no port now: if that lasts, its lines are used. */
+void modem_power_absent(struct modem *m);
 
 /* pin.c */
 /*

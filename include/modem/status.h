@@ -42,6 +42,7 @@ struct modem_signal {
 
 struct modem_counters {
 	uint32_t lost, reopens, resets, recoveries;
+	uint32_t switch_ons, line_resets, power_cycles, rings;
 };
 
 struct modem_status {
@@ -74,6 +75,7 @@ enum {
 	MODEM_CHANGED_NETWORK = 1 << 3,
 	MODEM_CHANGED_SIGNAL = 1 << 4,
 	MODEM_CHANGED_PROBLEM = 1 << 5,
+	MODEM_CHANGED_POWER = 1 << 6,           /* what the STATUS line says */
 };
 
 const char *modem_state_name(enum modem_state state);

@@ -104,6 +104,10 @@ unsigned fake_port_count(const char *command)
 
 int modem_port_open(struct modem *m, unsigned baud, char why[SERIAL_WHY_MAX])
 {
+	if (fake_port.held) {
+		snprintf(why, SERIAL_WHY_MAX, "%s: in use", m->o.device);
+		return -EBUSY;
+	}
 	if (!fake_port.present) {
 		snprintf(why, SERIAL_WHY_MAX, "%s: no such device", m->o.device);
 		return -ENOENT;

@@ -18,6 +18,7 @@ struct fake_port {
 	struct wire wire;
 	const struct fake_answer *answers;      /* ended by one without command */
 	bool present;                   /* opening works; else -ENOENT */
+	bool held;                      /* by another program: -EBUSY */
 	bool dead;                      /* gives no answers at all */
 	unsigned baud_needed;           /* understands only this speed; 0 any */
 	unsigned baud;
