@@ -33,6 +33,7 @@ struct app {
 	bool impatient;                         /* one of them has waited long enough */
 	/* ipa_methods.c */
 	struct ctl_job *poll_job;
+	struct ctl_job *download_job;   /* download_methods.c */
 	struct at_cmd clock;            /* clock.c */
 	struct add_call *add_call;
 	bool first_eim_tried;
@@ -69,6 +70,8 @@ void app_clock_look(struct app *app);
 
 /* dial.c: ipa.dial() */
 struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+/* ipa.dial_server() */
+struct eim_link *app_dial_server(struct ipa *i, const char *address, char why[IPA_TEXT_MAX]);
 
 /* euicc_json.c: the answers of euicc, profiles, eims, notifications; the card in one object. */
 struct json_object *euicc_to_json(const struct ipa *i);
@@ -84,6 +87,17 @@ void euicc_methods_open(struct app *app);
 void euicc_methods_close(struct app *app);
 /* The IPA's changed(). */
 void euicc_methods_changed(struct app *app, unsigned what);
+
+/* True: the call will be run again when the card has been read. */
+bool euicc_wait_for_card(struct app *app, struct ctl_call *call, struct json_object *params,
+			 void (*run)(struct ctl_user *u, struct ctl_call *call,
+				     struct json_object *params));
+
+/* download_methods.c */
+extern const struct ctl_method download_methods[];
+void download_methods_close(struct app *app);
+/* Of the one under way; NULL: there is none. */
+struct json_object *download_to_json(const struct ipa *i);
 
 /* ipa_methods.c */
 extern const struct ctl_method ipa_methods[];

@@ -23,6 +23,7 @@ static const char usage[] =
 	"  modem power-cycle       switch it off and on by its power lines\n"
 	"  profiles                what is on the eUICC\n"
 	"  profile ACTION ICCID    enable, disable, delete or nickname, where the card allows it\n"
+	"  profile download CODE   get a profile from its SM-DP+\n"
 	"  euicc                   the eUICC itself\n"
 	"  eims                    the eIMs that may manage it\n"
 	"  notifications           what waits on the card to be delivered\n"
@@ -46,7 +47,7 @@ static const char usage[] =
 
 enum {
 	OPT_JSON = 256, OPT_COLOR, OPT_UNTIL, OPT_TIMEOUT, OPT_BODY, OPT_NO_WAIT, OPT_NO_REFRESH,
-	OPT_CANCEL,
+	OPT_CANCEL, OPT_CONFIRMATION,
 };
 
 static const struct option options[] = {
@@ -62,6 +63,7 @@ static const struct option options[] = {
 	{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 	{ "no-refresh", no_argument, NULL, OPT_NO_REFRESH },
 	{ "cancel", no_argument, NULL, OPT_CANCEL },
+	{ "confirmation-code", required_argument, NULL, OPT_CONFIRMATION },
 	{ 0 }
 };
 
@@ -126,16 +128,22 @@ static const struct command {
 	  "\n"
 	  "Example:\n"
 	  "  cellmuxctl profiles --json | jq -r '.profiles[] | select(.state == \"enabled\").iccid'\n" },
-	{ "profile", 2, 3, { OPT_NO_WAIT }, check_profile, run_profile,
+	{ "profile", 2, 3, { OPT_NO_WAIT, OPT_CONFIRMATION }, check_profile, run_profile,
 	  "Usage: cellmuxctl profile enable|disable|delete ICCID [--no-wait]\n"
 	  "       cellmuxctl profile nickname ICCID NAME\n"
+	  "       cellmuxctl profile download CODE [--confirmation-code TEXT] [--no-wait]\n"
 	  "Changes a profile and, after a switch, waits until the module uses it (6 min at most). Cards\n"
 	  "of SGP.32 take this from their eIM only. An empty NAME removes the nickname.\n"
 	  "\n"
+	  "download gets one from its SM-DP+, on any card. CODE is an activation code, 'LPA:1$...', in\n"
+	  "quotes; or 'default', for what the card's default SM-DP+ has for it. The profile is not enabled.\n"
+	  "\n"
+	  "      --confirmation-code TEXT   what the operator has given out beside the code, if so\n"
 	  "      --no-wait           print the number of the job and end\n"
 	  "\n"
-	  "Example:\n"
-	  "  cellmuxctl profile enable 89000123456789012342 && cellmuxctl status\n" },
+	  "Examples:\n"
+	  "  cellmuxctl profile enable 89000123456789012342 && cellmuxctl status\n"
+	  "  cellmuxctl profile download 'LPA:1$smdp.example.com$0A1B-2C3D'\n" },
 	{ "euicc", 0, 0, { 0 }, NULL, run_euicc,
 	  "Usage: cellmuxctl euicc\n"
 	  "Shows the eUICC: EID, versions, memory, CI keys, addresses, rules.\n"
@@ -239,6 +247,9 @@ static enum end take_own(struct command_line *cl, int c)
 		break;
 	case OPT_CANCEL:
 		r->cancel = true;
+		break;
+	case OPT_CONFIRMATION:
+		r->confirmation = optarg;
 		break;
 	}
 	return END_OK;

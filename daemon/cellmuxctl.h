@@ -13,7 +13,7 @@ struct request {
 	int n_args;
 	bool json, verbose;
 	bool no_wait, no_refresh, cancel;
-	const char *until, *body;       /* NULL: not given */
+	const char *until, *body, *confirmation;        /* NULL: not given */
 	uint32_t timeout_s;             /* 0: not given */
 };
 

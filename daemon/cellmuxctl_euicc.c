@@ -5,6 +5,8 @@
 
 /* The daemon's ladder for a module that does not follow takes up to three minutes. */
 #define PROFILE_PATIENCE_MS 360000
+/* A large profile over a slow line, from a server that takes its time. */
+#define DOWNLOAD_PATIENCE_MS 1800000
 
 /* --- tables -------------------------------------------------------------------------------------- */
 
@@ -427,10 +429,35 @@ static const struct {
 	{ "delete", "profile.delete", 2 }, { "nickname", "profile.nickname", 3 },
 };
 
+static bool is_download(const struct request *r)
+{
+	return text_eq(text_of(r->args[0]), "download");
+}
+
+static enum end check_download(const struct request *r)
+{
+	if (r->n_args != 2) {
+		complain(r->args[0], "one activation code is expected, in single quotes: the shell takes a $ "
+			 "without them for its own");
+		return END_USAGE;
+	}
+	if (strlen(r->args[1]) > 255) {
+		complain(r->args[0], "an activation code has 255 characters at most");
+		return END_USAGE;
+	}
+	return END_OK;
+}
+
 enum end check_profile(const struct request *r)
 {
 	struct text iccid = text_of(r->args[1]);
 
+	if (is_download(r))
+		return check_download(r);
+	if (r->confirmation) {
+		complain("--confirmation-code", "only profile download has it");
+		return END_USAGE;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (!text_eq(text_of(r->args[0]), actions[i].action))
 			continue;
@@ -445,7 +472,7 @@ enum end check_profile(const struct request *r)
 		}
 		return END_OK;
 	}
-	complain(r->args[0], "no such action; expected enable, disable, delete or nickname");
+	complain(r->args[0], "no such action; expected enable, disable, delete, nickname or download");
 	return END_USAGE;
 }
 
@@ -471,11 +498,40 @@ static void print_change(struct json_object *result, uint64_t took_ms)
 	putchar('\n');
 }
 
-enum end run_profile(struct request *r)
+static void print_download(struct json_object *result, uint64_t took_ms)
+{
+	fputs("installed ", stdout);
+	print_safe(stdout, json_member_text(result, "iccid"));
+	if (json_member_text(result, "name").n) {
+		fputs(", ", stdout);
+		print_safe(stdout, json_member_text(result, "name"));
+	}
+	fputs(", after ", stdout);
+	print_span(stdout, took_ms / 1000);
+	if (!json_object_get_boolean(json_member(result, "delivered")))
+		fputs("; the SM-DP+ will hear of it later", stdout);
+	putchar('\n');
+}
+
+static enum end run_download(struct request *r)
 {
 	struct json_object *params = json_object_new_object();
+	bool by_default = text_eq(text_of(r->args[1]), "default");
+
+	json_object_object_add(params, "code", json_object_new_string(by_default ? "" : r->args[1]));
+	if (r->confirmation)
+		json_object_object_add(params, "confirmation", json_object_new_string(r->confirmation));
+	return run_as_job(r, "profile.download", params, DOWNLOAD_PATIENCE_MS, print_download);
+}
+
+enum end run_profile(struct request *r)
+{
+	struct json_object *params;
 	const char *method = NULL;
 
+	if (is_download(r))
+		return run_download(r);
+	params = json_object_new_object();
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
 		if (text_eq(text_of(r->args[0]), actions[i].action))
 			method = actions[i].method;

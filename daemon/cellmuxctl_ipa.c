@@ -67,6 +67,27 @@ static void each(struct json_object *list, void (*print)(struct json_object *o))
 		print(json_object_array_get_idx(list, i));
 }
 
+static void print_download(struct json_object *d)
+{
+	int64_t percent = member_count(d, "percent");
+
+	if (!d)
+		return;
+	print_label(stdout, "Download");
+	print_safe(stdout, json_member_text(d, "way"));
+	if (json_member_text(d, "server").n) {
+		fputs(", from ", stdout);
+		print_safe(stdout, json_member_text(d, "server"));
+	}
+	if (json_member_text(d, "iccid").n) {
+		fputs(", ", stdout);
+		print_safe(stdout, json_member_text(d, "iccid"));
+	}
+	if (percent >= 0)
+		printf(", %lld %%", (long long)percent);
+	putchar('\n');
+}
+
 static void print_ipa(struct json_object *o)
 {
 	struct json_object *history = json_member(o, "history"), *eims = json_member(o, "eims");
@@ -81,6 +102,12 @@ static void print_ipa(struct json_object *o)
 		print_safe(stdout, json_member_text(o, "step"));
 	}
 	putchar('\n');
+	print_download(json_member(o, "download"));
+	if (json_member_text(o, "download_cut").n) {
+		print_label(stdout, "Pending");
+		print_tinted(stdout, TINT_WARN, TEXT("download"));
+		puts(": its outcome is reported at the next visit");
+	}
 	if (cut.n) {
 		print_label(stdout, "Pending");
 		print_tinted(stdout, TINT_WARN, cut);

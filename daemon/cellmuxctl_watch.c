@@ -92,6 +92,7 @@ static void print_ipa(struct json_object *ipa)
 	static char last[256];
 	struct json_object *history = json_member(ipa, "history"), *record = NULL;
 	struct text doing = json_member_text(ipa, "doing");
+	int64_t percent = member_count(json_member(ipa, "download"), "percent");
 	size_t n = json_object_is_type(history, json_type_array) ? json_object_array_length(history) : 0;
 	struct note line;
 	const char *words;
@@ -103,6 +104,9 @@ static void print_ipa(struct json_object *ipa)
 		print_safe(line.f, doing);
 		fputs(": ", line.f);
 		print_safe(line.f, json_member_text(ipa, "step"));
+		/* By tens: a line is not for every segment. */
+		if (percent >= 0)
+			fprintf(line.f, " %lld %%", (long long)percent / 10 * 10);
 	} else if (line.f && !doing.n && record && member_count(record, "ago_s") == 0) {
 		print_safe(line.f, json_member_text(record, "what"));
 		fputs(": ", line.f);

@@ -78,7 +78,7 @@ static int believe_authorities(struct trust *t, const struct settings *s, char w
 	int r;
 
 	if (!s->ipa_ca[0]) {
-		snprintf(why, IPA_TEXT_MAX, "it pins no key, and no authorities are configured ([ipa] ca)");
+		snprintf(why, IPA_TEXT_MAX, "no authorities are configured that it could be believed by ([ipa] ca)");
 		return -ENOKEY;
 	}
 	r = trust_add_path(t, s->ipa_ca, &n, reason);
@@ -88,34 +88,72 @@ static int believe_authorities(struct trust *t, const struct settings *s, char w
 	return r;
 }
 
-struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+/* The link takes the trust over; both are freed where there is no link. */
+static struct eim_link *wrap(struct dialled *d, struct esipa_https *o, char why[IPA_TEXT_MAX])
 {
-	const struct settings *s = &container_of(i, struct app, ipa)->settings;
-	struct esipa_https o = { .interface = s->ipa_interface[0] ? s->ipa_interface : NULL };
-	struct dialled *d;
-	int r = net_place_parse(text_of(e->fqdn), HTTPS_PORT, &o.place);
+	int r;
+
+	d->link.ops = &ops;
+	o->trust = d->trust;
+	r = esipa_https_new(o, &d->https);
+	if (r == 0)
+		return &d->link;
+	snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
+	on_free(&d->link);
+	return NULL;
+}
+
+static struct dialled *begin(const char *address, struct net_place *ret, char why[IPA_TEXT_MAX])
+{
+	struct dialled *d = NULL;
+	int r = net_place_parse(text_of(address), HTTPS_PORT, ret);
 
 	if (r < 0) {
-		snprintf(why, IPA_TEXT_MAX, "'%.100s' is no address", e->fqdn);
+		snprintf(why, IPA_TEXT_MAX, "'%.100s' is no address", address);
 		return NULL;
 	}
 	d = calloc(1, sizeof(*d));
 	r = d ? trust_new(&d->trust) : -ENOMEM;
-	if (r < 0) {
-		snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
-		free(d);
-		return NULL;
-	}
-	d->link.ops = &ops;
-	r = e->tls_kind != ES10B_KEY_NONE ? pin(d->trust, e, why) : believe_authorities(d->trust, s, why);
-	if (r == 0) {
-		o.trust = d->trust;
-		r = esipa_https_new(&o, &d->https);
-		if (r < 0)
-			snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
-	}
 	if (r == 0)
-		return &d->link;
+		return d;
+	snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
+	free(d);
+	return NULL;
+}
+
+struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+{
+	const struct settings *s = &container_of(i, struct app, ipa)->settings;
+	struct esipa_https o = { .interface = s->ipa_interface[0] ? s->ipa_interface : NULL };
+	struct dialled *d = begin(e->fqdn, &o.place, why);
+
+	if (!d)
+		return NULL;
+	if ((e->tls_kind != ES10B_KEY_NONE ? pin(d->trust, e, why) :
+					     believe_authorities(d->trust, s, why)) == 0)
+		return wrap(d, &o, why);
+	on_free(&d->link);
+	return NULL;
+}
+
+/*
+ * GSMA SGP.22 6.5: JSON. The user agent is that of an IPAd (inferred: SM-DP+ servers have been built
+ * for LPAs, some look at its beginning), the version that of SGP.22 as LPAs in the field send it.
+ */
+struct eim_link *app_dial_server(struct ipa *i, const char *address, char why[IPA_TEXT_MAX])
+{
+	const struct settings *s = &container_of(i, struct app, ipa)->settings;
+	struct esipa_https o = {
+		.interface = s->ipa_interface[0] ? s->ipa_interface : NULL,
+		.path = "/gsma/rsp2/es9plus", .content_type = "application/json",
+		.admin_protocol = "gsma/rsp/v2.2.2",
+	};
+	struct dialled *d = begin(address, &o.place, why);
+
+	if (!d)
+		return NULL;
+	if (believe_authorities(d->trust, s, why) == 0)
+		return wrap(d, &o, why);
 	on_free(&d->link);
 	return NULL;
 }

@@ -64,10 +64,9 @@ static void on_wait_gone(struct ctl_call *call)
 	free_wait(call->owner);
 }
 
-/* True: the call will be run again when the card has been read. */
-static bool wait_for_card(struct app *app, struct ctl_call *call, struct json_object *params,
-			  void (*run)(struct ctl_user *u, struct ctl_call *call,
-				      struct json_object *params))
+bool euicc_wait_for_card(struct app *app, struct ctl_call *call, struct json_object *params,
+			 void (*run)(struct ctl_user *u, struct ctl_call *call,
+				     struct json_object *params))
 {
 	struct card_wait *w;
 
@@ -141,7 +140,7 @@ static bool lacks(const struct ipa *i, struct ctl_call *call, enum euicc_fact fa
 
 static void run_euicc(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
-	if (!wait_for_card(app_of(u), call, params, run_euicc))
+	if (!euicc_wait_for_card(app_of(u), call, params, run_euicc))
 		ctl_reply(call, euicc_to_json(&app_of(u)->ipa));
 }
 
@@ -158,7 +157,7 @@ static void run_profiles(struct ctl_user *u, struct ctl_call *call, struct json_
 	struct app *app = app_of(u);
 	struct json_object *o;
 
-	if (wait_for_card(app, call, params, run_profiles) || lacks(&app->ipa, call, FACT_PROFILES))
+	if (euicc_wait_for_card(app, call, params, run_profiles) || lacks(&app->ipa, call, FACT_PROFILES))
 		return;
 	o = json_object_new_object();
 	put_text(o, "eid", app->ipa.facts.eid);
@@ -172,7 +171,7 @@ static void run_eims(struct ctl_user *u, struct ctl_call *call, struct json_obje
 {
 	struct app *app = app_of(u);
 
-	if (wait_for_card(app, call, params, run_eims))
+	if (euicc_wait_for_card(app, call, params, run_eims))
 		return;
 	if (app->ipa.card == IPA_CARD_READY && !euicc_facts_is_iot(&app->ipa.facts))
 		ctl_fail(call, CTL_REFUSED, "a consumer card (SGP.22) has no eIMs", NULL);
@@ -184,7 +183,7 @@ static void run_notifications(struct ctl_user *u, struct ctl_call *call, struct 
 {
 	struct app *app = app_of(u);
 
-	if (wait_for_card(app, call, params, run_notifications))
+	if (euicc_wait_for_card(app, call, params, run_notifications))
 		return;
 	if (!lacks(&app->ipa, call, FACT_NOTIFICATIONS))
 		reply_list(call, "notifications", notifications_to_json(&app->ipa));
@@ -345,25 +344,25 @@ static void run_local(struct ctl_user *u, struct ctl_call *call, struct json_obj
 
 static void run_enable(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
-	if (!wait_for_card(app_of(u), call, params, run_enable))
+	if (!euicc_wait_for_card(app_of(u), call, params, run_enable))
 		run_local(u, call, params, IPA_LOCAL_ENABLE, "profile.enable");
 }
 
 static void run_disable(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
-	if (!wait_for_card(app_of(u), call, params, run_disable))
+	if (!euicc_wait_for_card(app_of(u), call, params, run_disable))
 		run_local(u, call, params, IPA_LOCAL_DISABLE, "profile.disable");
 }
 
 static void run_delete(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
-	if (!wait_for_card(app_of(u), call, params, run_delete))
+	if (!euicc_wait_for_card(app_of(u), call, params, run_delete))
 		run_local(u, call, params, IPA_LOCAL_DELETE, "profile.delete");
 }
 
 static void run_nickname(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
 {
-	if (!wait_for_card(app_of(u), call, params, run_nickname))
+	if (!euicc_wait_for_card(app_of(u), call, params, run_nickname))
 		run_local(u, call, params, IPA_LOCAL_NICKNAME, "profile.nickname");
 }
 

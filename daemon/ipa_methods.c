@@ -68,6 +68,9 @@ static struct json_object *ipa_to_json(const struct ipa *i)
 	put_text(o, "step", i->now ? i->step : NULL);
 	put_bool(o, "online", i->online);
 	put_text(o, "cut", ipa_journal_is_open(&i->journal) ? i->journal.step : NULL);
+	put(o, "download", download_to_json(i));
+	put_text(o, "download_cut", !i->download && ipa_journal_is_open(&i->download_journal) ?
+				    i->download_journal.step : NULL);
 	put(o, "eims", eims);
 	put(o, "history", history);
 	return o;
@@ -118,6 +121,8 @@ static void run_poll(struct ctl_user *u, struct ctl_call *call, struct json_obje
 		ctl_fail(call, CTL_INVALID_PARAMS, "eim: longer than any id", NULL);
 		return;
 	}
+	if (euicc_wait_for_card(app, call, params, run_poll))
+		return;
 	if (app->poll_job) {
 		ctl_fail(call, CTL_BUSY, "a poll is under way", NULL);
 		return;

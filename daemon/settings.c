@@ -9,6 +9,7 @@
 static const char *const cmux_words[] = { "no", "auto", "yes", NULL };
 static const char *const radio_words[] = { "on", "keep", NULL };
 static const char *const network_words[] = { "cellular", "any", NULL };
+static const char *const route_words[] = { "auto", "direct", "indirect", NULL };
 static const char *const level_words[] = { "error", "warning", "info", "debug", "trace", NULL };
 
 #define AT(member)      CONF_AT(struct settings, member)
@@ -103,8 +104,15 @@ static const struct conf_key keys[] = {
 	  .help = "Network interface that traffic to eIMs is bound to, wwan0 for example. Empty: as the\n"
 		  "routes say." },
 	{ "ipa", "ca", CONF_TEXT, AT_TEXT(ipa_ca), .preset = "",
-	  .help = "Certificates of authorities that eIMs are believed by, a file or a directory, PEM or\n"
-		  "DER. Not needed for those whose key or certificate is pinned on the card." },
+	  .help = "Certificates of authorities that eIMs and SM-DP+ are believed by, a file or a directory,\n"
+		  "PEM or DER: the GSMA CI's, for public SM-DP+. Not needed for eIMs whose key or\n"
+		  "certificate is pinned on the card. Without it there are no direct downloads." },
+	{ "ipa", "download", CONF_CHOICE, AT(ipa_route), .preset = "auto", .words = route_words,
+	  .help = "Where a profile comes from that an eIM wants to be downloaded: direct, from the SM-DP+;\n"
+		  "indirect, through the eIM; auto, direct where ca is set and the eIM says from where." },
+	{ "ipa", "immediate_enable", CONF_BOOL, AT(ipa_immediate), .preset = "yes",
+	  .help = "After a download for an eIM ask the card to enable the profile at once. It does so only\n"
+		  "where the eIM has configured it." },
 	{ "ipa", "first_eim", CONF_TEXT, AT_TEXT(ipa_first_eim), .preset = "",
 	  .help = "File with the configuration of the first eIM (AddInitialEimRequest, or one or more\n"
 		  "EimConfigurationData, DER): given to a card that has none." },

@@ -22,6 +22,8 @@ struct settings {
 	unsigned card_segment;
 	unsigned ipa_interval_s, ipa_spread_s, ipa_rollback_s;
 	unsigned ipa_network;           /* enum ipa_network */
+	unsigned ipa_route;             /* enum ipa_route */
+	bool ipa_immediate;
 	char ipa_ca[256], ipa_interface[16], ipa_first_eim[256];
 	char run_dir[200], state_dir[200];
 	char socket[108];               /* "" cellmux.sock in run_dir */

@@ -167,8 +167,8 @@ static int complain(int r, const char *why)
 	}
 }
 
-static const struct ctl_method *const methods[] = { modem_methods, euicc_methods, ipa_methods,
-						     NULL };
+static const struct ctl_method *const methods[] = { modem_methods, euicc_methods, download_methods,
+						     ipa_methods, NULL };
 
 static int open_parts(struct app *app)
 {
@@ -189,8 +189,15 @@ static int open_parts(struct app *app)
 	app->ipa.follow = on_follow;
 	app->ipa.follow_stop = on_follow_stop;
 	app->ipa.dial = app_dial;
-	app->ipa.o = (struct ipa_options){ .state_dir = s->state_dir, .interval_s = s->ipa_interval_s,
-					   .spread_s = s->ipa_spread_s, .rollback_s = s->ipa_rollback_s };
+	app->ipa.dial_server = app_dial_server;
+	app->ipa.o = (struct ipa_options){
+		.state_dir = s->state_dir, .interval_s = s->ipa_interval_s, .spread_s = s->ipa_spread_s,
+		.rollback_s = s->ipa_rollback_s, .route = (enum ipa_route)s->ipa_route,
+		.immediate_enable = s->ipa_immediate,
+		.features = (s->ipa_ca[0] ? ESIPA_IPA_DIRECT : 0) | ESIPA_IPA_INDIRECT |
+			    ESIPA_IPA_EIM_DOWNLOAD_DATA | ESIPA_IPA_EIM_CTX_PARAMS | ESIPA_IPA_EIM_METADATA |
+			    ESIPA_IPA_MINIMIZE,
+	};
 	r = modem_open(&app->modem, s->wait, why);
 	if (r < 0)
 		return complain(r, why);
@@ -263,6 +270,7 @@ static void close_card(struct app *app)
 static void close_parts(struct app *app)
 {
 	euicc_methods_close(app);
+	download_methods_close(app);
 	ipa_methods_close(app);
 	modem_methods_close(app);
 	vports_close(&app->ports);

@@ -11,6 +11,7 @@
 #include "net/http.h"
 
 #define REPLY_MAX (1024 * 1024)
+#define PATH_LENGTH_MAX 128
 
 struct https_link {
 	struct eim_link link;
@@ -18,6 +19,7 @@ struct https_link {
 	struct http *http;
 	struct http_request request;
 	struct http_header headers[3];
+	char path[PATH_LENGTH_MAX];
 	struct eim_exchange *exchange;
 };
 
@@ -41,7 +43,8 @@ static void judge(const struct https_link *l, const struct http_request *q, stru
 	else if (q->answer_n > 0 && q->type[0] && !http_type_is(q->type, l->options.content_type) &&
 		 !http_type_is(q->type, "application/octet-stream"))
 		net_error_set(ret, CAUSE_MALFORMED, NET_CONTENT, q->status,
-			      "%.80s answers with %.40s: is it an eIM?", host, q->type);
+			      "%.80s answers with %.40s instead of %.40s: is it the right server?", host,
+			      q->type, l->options.content_type);
 }
 
 static void on_done(struct http_request *q, const struct net_error *why)
@@ -77,8 +80,10 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 	x->reply_n = 0;
 	x->text[0] = '\0';
 	l->exchange = x;
+	snprintf(l->path, sizeof(l->path), "%s%s%s", l->options.path, x->function ? "/" : "",
+		 x->function ? x->function : "");
 	l->request = (struct http_request){
-		.path = l->options.path,
+		.path = l->path,
 		.headers = l->headers,
 		.headers_n = ARRAY_SIZE(l->headers),
 		.body = x->request,

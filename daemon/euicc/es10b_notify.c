@@ -148,6 +148,22 @@ static struct es10b_notification metadata_of(struct octets whole, uint32_t tag, 
 	return v;
 }
 
+int es10b_notification_of(struct octets whole, struct es10b_notification *ret)
+{
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, whole);
+	uint32_t tag = tlv_peek(&top);
+	struct es10b_notification v;
+
+	if (tag != 0xbf37 && tag != 0x30)
+		return -EBADMSG;
+	v = metadata_of(whole, tag, &top);
+	if (doc.fault)
+		return -EBADMSG;
+	*ret = v;
+	return 0;
+}
+
 static struct es10b_pending take_pending(struct tlv *w, bool results)
 {
 	struct es10b_pending v = { .kind = ES10B_PENDING_UNKNOWN };

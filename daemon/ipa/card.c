@@ -13,6 +13,7 @@
 
 #include "core/log.h"
 #include "ipa/ipa.h"
+#include "ipa/notes.h"
 
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 600000
@@ -101,6 +102,8 @@ enum step_verdict ipa_keep_facts(struct proc *p)
 	i->facts_seq++;
 	if (i->reading & 1u << FACT_EIMS)
 		ipa_eims_read(i);
+	if (i->reading & 1u << FACT_NOTIFICATIONS)
+		ipa_notes_look(i);
 	doubt(i, i->reading);
 	if (i->card == IPA_CARD_READY)
 		i->changed(i, changes(i->reading));

@@ -91,7 +91,7 @@ static void put_question(struct tlv_out *w, const struct ipa *i, enum fetch f,
 	}
 }
 
-static bool emergency(const struct ipa *i)
+bool ipa_emergency(const struct ipa *i)
 {
 	const struct es10c_profile *p = euicc_facts_enabled(&i->facts);
 
@@ -111,7 +111,7 @@ static int fetch(struct proc *p)
 		e->visit.error = ESIPA_DATA_INCORRECT_TAGS;
 		return STEP_SKIP;
 	}
-	e->visit.error = emergency(i) ? ESIPA_DATA_ECALL_ACTIVE : 0;
+	e->visit.error = ipa_emergency(i) ? ESIPA_DATA_ECALL_ACTIVE : 0;
 	if (e->visit.error)
 		return STEP_SKIP;
 	if (q.hint >= 0)
@@ -217,23 +217,33 @@ static void gather(struct ipa_eim *e, const struct esipa_data_request *q, struct
 			d->eum_cert = eum;
 		if (q->items & ITEM(EUICC_CERT))
 			d->euicc_cert = euicc;
+		e->knows_certs |= d->eum_cert.n && d->euicc_cert.n;
 	}
 }
 
-/* What this device is: the content of deviceInfo, SGP.22 4.2, made by the card layer's writer. */
+bool ipa_device(const struct ipa *i, uint8_t tac[4], uint8_t imei[8], struct es10b_device *ret)
+{
+	*ret = (struct es10b_device){ .eutran = { 15, 0, 0 }, .tac = octets_from(tac, 4) };
+	if (es10b_imei_from_text(text_of(i->o.imei), tac, imei) < 0) {
+		memset(tac, 0, 4);
+		return false;
+	}
+	ret->imei = octets_from(imei, 8);
+	return true;
+}
+
+/* The content of deviceInfo, SGP.22 4.2, made by the card layer's writer. */
 static struct octets device_info(const struct ipa *i, uint8_t *buf, size_t cap)
 {
 	uint8_t tac[4], imei[8];
-	struct es10b_device device = { .eutran = { 15, 0, 0 } };
+	struct es10b_device device;
 	struct tlv_out w = { .buf = buf, .cap = cap };
 	struct tlv_doc doc;
 	struct tlv all;
 	size_t n;
 
-	if (es10b_imei_from_text(text_of(i->o.imei), tac, imei) < 0)
+	if (!ipa_device(i, tac, imei, &device))
 		return (struct octets){ 0 };
-	device.tac = octets_from(tac, sizeof(tac));
-	device.imei = octets_from(imei, sizeof(imei));
 	es10b_device_put(&w, 0xa9, &device);
 	if (tlv_done(&w, &n) < 0)
 		return (struct octets){ 0 };
@@ -268,11 +278,18 @@ static size_t fetched_octets(const struct ipa_visit *v)
 	return n;
 }
 
+/* A trigger that nobody can follow is answered under its number, too. */
+static struct octets refused_transaction(const struct ipa_eim *e)
+{
+	struct esipa_trigger t = { 0 };
+
+	return esipa_trigger_decode(request_of(e), &t) == 0 ? t.transaction_id : (struct octets){ 0 };
+}
+
 /* Everything that fits into an answer of this visit: of the request only what can be read. */
 static void put_answer(struct tlv_out *w, struct ipa_eim *e)
 {
 	struct esipa_data_request q = { 0 };
-	struct esipa_trigger t = { 0 };
 
 	switch (e->visit.phase) {
 	case IPA_PHASE_DATA:
@@ -282,20 +299,17 @@ static void put_answer(struct tlv_out *w, struct ipa_eim *e)
 		else
 			put_data(w, e, &q);
 		break;
-	case IPA_PHASE_DOWNLOAD:
-		esipa_trigger_decode(request_of(e), &t);
-		esipa_trigger_error_put(w, e->version, t.transaction_id, ESIPA_RESULT_UNDEFINED,
-					octets_from("this IPA does not download profiles", 35));
-		break;
 	case IPA_PHASE_NONE:
 	case IPA_PHASE_RECOVER:
 	case IPA_PHASE_RESULTS:
 	case IPA_PHASE_ASK:
 	case IPA_PHASE_PACKAGE:
+	case IPA_PHASE_CUT_DOWNLOAD:
+	case IPA_PHASE_DOWNLOAD:
 	case IPA_PHASE_REFUSE:
 	case IPA_PHASE_NOTIFY:
 	case _IPA_PHASE_MAX:
-		esipa_result_error_put(w, e->version, (struct octets){ 0 }, e->visit.error);
+		esipa_result_error_put(w, e->version, refused_transaction(e), e->visit.error);
 		break;
 	}
 }
@@ -335,8 +349,7 @@ static enum step_verdict provided(struct proc *p)
 static int record(struct proc *p)
 {
 	static const char *const texts[_IPA_PHASE_MAX] = {
-		[IPA_PHASE_DATA] = "data request", [IPA_PHASE_DOWNLOAD] = "download",
-		[IPA_PHASE_REFUSE] = "unknown package",
+		[IPA_PHASE_DATA] = "data request", [IPA_PHASE_REFUSE] = "unknown package",
 	};
 	struct ipa_eim *e = eim_of(p);
 	bool answered = e->visit.phase == IPA_PHASE_DATA && !e->visit.error;

@@ -8,6 +8,8 @@
 
 #include "core/hex.h"
 #include "core/log.h"
+#include "ipa/download.h"
+#include "ipa/notes.h"
 
 /* After a failed look at a package that was cut. */
 #define RECOVER_MS 30000
@@ -72,6 +74,34 @@ static bool keep_config(struct ipa_eim *e, const struct es10b_eim *c)
 	return false;
 }
 
+/* --- after a crash ---------------------------------------------------------------------------------- */
+
+static struct ipa_eim *find_hex(struct ipa *i, const char *hex)
+{
+	uint8_t id[IPA_EIM_ID_MAX];
+	size_t n;
+
+	if (hex_decode(text_of(hex), id, sizeof(id), &n) < 0)
+		return NULL;
+	return find(i, octets_from(id, n));
+}
+
+static void recover(struct ipa *i)
+{
+	struct ipa_eim *e = find_hex(i, i->journal.eim);
+
+	if (!e || !is_served(e)) {
+		log_warning("ipa", "'%s' was cut, but its eIM is not on this card; leaving it",
+			    i->journal.step);
+		ipa_journal_close(&i->journal);
+		return;
+	}
+	if (e->work.ipa)
+		return;
+	log_info("ipa", "'%s' was cut: looking at what became of it", i->journal.step);
+	ipa_visit_start(e, IPA_PHASE_RECOVER);
+}
+
 /* --- schedule -------------------------------------------------------------------------------------- */
 
 /* A package that was cut comes before all others: the next one that is loaded ends its rollback. */
@@ -80,8 +110,13 @@ static void visit(struct ipa_eim *e)
 	struct ipa *i = e->ipa;
 
 	if (ipa_journal_is_open(&i->journal))
-		ipa_eims_card_ready(i);
-	if (!e->work.ipa)
+		recover(i);
+	if (e->work.ipa)
+		return;
+	if (!i->download && ipa_journal_is_open(&i->download_journal) &&
+	    find_hex(i, i->download_journal.eim) == e)
+		ipa_visit_start(e, IPA_PHASE_CUT_DOWNLOAD);
+	else
 		ipa_visit_start(e, e->look_at_results ? IPA_PHASE_RESULTS : IPA_PHASE_ASK);
 }
 
@@ -157,51 +192,47 @@ void ipa_eims_online(struct ipa *i)
 			ipa_schedule_online(&i->eims->list[k].schedule, i->online);
 }
 
-/* --- after a crash ---------------------------------------------------------------------------------- */
-
-static struct ipa_eim *find_hex(struct ipa *i, const char *hex)
-{
-	uint8_t id[IPA_EIM_ID_MAX];
-	size_t n;
-
-	if (hex_decode(text_of(hex), id, sizeof(id), &n) < 0)
-		return NULL;
-	return find(i, octets_from(id, n));
-}
-
-static void recover(struct ipa *i)
-{
-	struct ipa_eim *e = find_hex(i, i->journal.eim);
-
-	if (!e || !is_served(e)) {
-		log_warning("ipa", "'%s' was cut, but its eIM is not on this card; leaving it",
-			    i->journal.step);
-		ipa_journal_close(&i->journal);
-		return;
-	}
-	if (e->work.ipa)
-		return;
-	log_info("ipa", "'%s' was cut: looking at what became of it", i->journal.step);
-	ipa_visit_start(e, IPA_PHASE_RECOVER);
-}
-
 static void on_recover(struct ev_alarm *a)
 {
 	struct ipa *i = container_of(a, struct ipa_eims, recover)->ipa;
 
-	if (i->card == IPA_CARD_READY && ipa_journal_is_open(&i->journal))
-		recover(i);
+	if (i->card == IPA_CARD_READY)
+		ipa_eims_card_ready(i);
+}
+
+/* One that was cut is reported at the next visit at its eIM, which comes soon; a local one at once. */
+static void recover_download(struct ipa *i)
+{
+	const struct ipa_journal *j = &i->download_journal;
+	struct ipa_eim *e;
+
+	if (!j->eim[0]) {
+		ipa_download_card_ready(i);
+		return;
+	}
+	e = find_hex(i, j->eim);
+	if (e && is_served(e)) {
+		ipa_schedule_trigger(&e->schedule);
+		return;
+	}
+	log_warning("ipa", "a download was cut at '%s', but its eIM is not on this card; leaving it", j->step);
+	ipa_journal_close(&i->download_journal);
 }
 
 void ipa_eims_card_ready(struct ipa *i)
 {
 	if (ipa_journal_is_open(&i->journal))
 		recover(i);
+	if (ipa_journal_is_open(&i->download_journal) && !i->download)
+		recover_download(i);
+	ipa_notes_look(i);
 }
 
+/* An eIM's download that was cut is the schedule's business: with a pause that grows. */
 void ipa_eims_visited(struct ipa *i)
 {
-	if (ipa_journal_is_open(&i->journal))
+	if (ipa_journal_is_open(&i->journal) ||
+	    (ipa_journal_is_open(&i->download_journal) && !i->download_journal.eim[0]))
 		ev_alarm_start(&i->eims->recover, RECOVER_MS);
 }
 
@@ -234,6 +265,15 @@ void ipa_tell_change(struct ipa *i, enum esipa_change change)
 
 /* --- life ------------------------------------------------------------------------------------------------ */
 
+static int open_journal(struct ipa_journal *j, const char *dir, const char *name)
+{
+	int r = ipa_journal_open(j, dir, name);
+
+	if (r == -EBADMSG)
+		log_error("ipa", "%s is damaged; moved aside", j->path);
+	return r == -EBADMSG ? 0 : r;
+}
+
 int ipa_eims_open(struct ipa *i)
 {
 	int r;
@@ -242,11 +282,11 @@ int ipa_eims_open(struct ipa *i)
 	if (!i->eims)
 		return -ENOMEM;
 	i->eims->ipa = i;
+	for (size_t k = 0; k < IPA_EIMS_MAX; k++)
+		i->eims->list[k].ipa = i;
 	i->eims->recover.fired = on_recover;
-	r = ipa_journal_open(&i->journal, i->o.state_dir);
-	if (r == -EBADMSG)
-		log_error("ipa", "%s is damaged; moved aside", i->journal.path);
-	return r == -EBADMSG ? 0 : r;
+	r = open_journal(&i->journal, i->o.state_dir, "ipa-journal");
+	return r < 0 ? r : open_journal(&i->download_journal, i->o.state_dir, "ipa-download");
 }
 
 void ipa_eims_close(struct ipa *i)

@@ -25,6 +25,7 @@
 #include "core/hex.h"
 #include "core/log.h"
 #include "euicc/package.h"
+#include "ipa/download.h"
 #include "ipa/eims.h"
 
 #define REPORT_PAUSE_MS 5000
@@ -422,7 +423,8 @@ static enum step_verdict keep_notifications(struct proc *p)
 		return STEP_NEXT;
 	v->n_sent = 0;
 	for (size_t k = 0; k < n; k++) {
-		if (pending[k].kind != ES10B_PENDING_INSTALL && pending[k].kind != ES10B_PENDING_OTHER)
+		if ((pending[k].kind != ES10B_PENDING_INSTALL && pending[k].kind != ES10B_PENDING_OTHER) ||
+		    ipa_download_owns(i, &pending[k]))
 			continue;
 		memcpy(v->notifications.p + at, pending[k].whole.p, pending[k].whole.n);
 		at += pending[k].whole.n;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "ipa/notes.h"
 
 static const char *const card_names[_IPA_CARD_MAX] = {
 	[IPA_CARD_ABSENT] = "absent", [IPA_CARD_READING] = "reading", [IPA_CARD_READY] = "ready",
@@ -133,6 +134,14 @@ int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w)
 	return r < 0 ? r : ipa_ask_card_raw(i, f, octets_from(i->request, n));
 }
 
+int ipa_ask_card_here(struct ipa *i, enum es10_function f, struct octets command)
+{
+	int r = ipa_ask_card_raw(i, f, command);
+
+	i->call.same_channel = true;
+	return r;
+}
+
 int ipa_ask_card_anyway(struct ipa *i, enum es10_function f, const struct tlv_out *w)
 {
 	int r = ipa_ask_card(i, f, w);
@@ -183,8 +192,10 @@ void ipa_online(struct ipa *i, bool online, struct octets plmn)
 		ev_alarm_stop(&i->patience);
 		answered(i, NULL);
 	}
-	if (was != online)
+	if (was != online) {
 		ipa_eims_online(i);
+		ipa_notes_look(i);
+	}
 }
 
 /* --- the eIM ---------------------------------------------------------------------------------------------- */
@@ -213,16 +224,23 @@ static void on_exchanged(struct eim_exchange *x, const struct cause *why)
 	answered(i, NULL);
 }
 
-int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request, unsigned patience_ms)
+int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function, struct octets request,
+		   unsigned patience_ms)
 {
 	note_step(i);
 	forget_reply(i);
 	i->asked = IPA_ASKED_EIM;
 	i->link = link;
-	i->exchange = (struct eim_exchange){ .request = request.p, .request_n = request.n,
-					     .patience_ms = patience_ms, .done = on_exchanged };
+	i->exchange = (struct eim_exchange){ .function = function, .request = request.p,
+					     .request_n = request.n, .patience_ms = patience_ms,
+					     .done = on_exchanged };
 	eim_exchange(link, &i->exchange);
 	return 0;
+}
+
+int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request, unsigned patience_ms)
+{
+	return ipa_ask_server(i, link, NULL, request, patience_ms);
 }
 
 int ipa_ask_eim(struct ipa *i, struct eim_link *link, const struct tlv_out *w, unsigned patience_ms)
@@ -368,8 +386,12 @@ int ipa_open(struct ipa *i, struct card_channel *channel)
 {
 	int r = ipa_eims_open(i);
 
-	if (r < 0)
+	if (r == 0)
+		r = ipa_notes_open(i);
+	if (r < 0) {
+		ipa_eims_close(i);
 		return r;
+	}
 	list_init(&i->queue);
 	i->pump.run = on_pump;
 	i->proc.name = "ipa";
@@ -399,6 +421,7 @@ void ipa_close(struct ipa *i)
 	}
 	/* Whoever ended has perhaps planned another try. */
 	ipa_card_close(i);
+	ipa_notes_close(i);
 	ipa_eims_close(i);
 	forget_reply(i);
 	ev_task_stop(&i->pump);

@@ -26,6 +26,12 @@ static const struct {
 	{ "rollback", A_BOOL, MEMBER(rollback) },
 	{ "switched", A_BOOL, MEMBER(switched) },
 	{ "result_seq", A_NUMBER, MEMBER(result_seq) },
+	{ "session", A_TEXT, MEMBER(session) },
+	{ "server", A_TEXT, MEMBER(server) },
+	{ "direct", A_BOOL, MEMBER(direct) },
+	{ "delivered", A_BOOL, MEMBER(delivered) },
+	{ "reported", A_BOOL, MEMBER(reported) },
+	{ "outcome", A_TEXT, MEMBER(outcome) },
 };
 
 static void clear(struct ipa_journal *j)
@@ -83,14 +89,14 @@ static int take_all(struct ipa_journal *j, struct text all)
 	return whole && j->step[0] ? 0 : -EBADMSG;
 }
 
-int ipa_journal_open(struct ipa_journal *j, const char *dir)
+int ipa_journal_open(struct ipa_journal *j, const char *dir, const char *name)
 {
 	char all[IPA_JOURNAL_MAX], aside[sizeof(j->path) + 8];
 	size_t n;
 	int r;
 
 	memset(j, 0, sizeof(*j));
-	if (snprintf(j->path, sizeof(j->path), "%s/ipa-journal", dir) >= (int)sizeof(j->path))
+	if (snprintf(j->path, sizeof(j->path), "%s/%s", dir, name) >= (int)sizeof(j->path))
 		return -ENAMETOOLONG;
 	r = file_load(j->path, all, sizeof(all), &n);
 	if (r == -ENOENT)

@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "euicc/package.h"
+#include "ipa/download.h"
 #include "ipa/eims.h"
 
 #define REPORT_MS 60000
@@ -307,7 +308,8 @@ static enum step_verdict keep_pending(struct proc *p)
 		return ipa_refused(p, "us", ENOMEM, "out of memory");
 	v->n_sent = v->n_acked = 0;
 	for (size_t k = 0; k < n; k++) {
-		if (pending[k].kind != ES10B_PENDING_INSTALL && pending[k].kind != ES10B_PENDING_OTHER)
+		if ((pending[k].kind != ES10B_PENDING_INSTALL && pending[k].kind != ES10B_PENDING_OTHER) ||
+		    ipa_download_owns(i, &pending[k]))
 			continue;
 		memcpy(v->notifications.p + at, pending[k].whole.p, pending[k].whole.n);
 		at += pending[k].whole.n;

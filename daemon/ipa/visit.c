@@ -10,13 +10,16 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "ipa/download.h"
+#include "ipa/notes.h"
 
 #define ASK_MS 60000
 
 static const char *const phase_names[_IPA_PHASE_MAX] = {
 	[IPA_PHASE_NONE] = "none", [IPA_PHASE_RECOVER] = "recover", [IPA_PHASE_RESULTS] = "results",
 	[IPA_PHASE_ASK] = "ask", [IPA_PHASE_PACKAGE] = "package", [IPA_PHASE_DATA] = "data",
-	[IPA_PHASE_DOWNLOAD] = "download", [IPA_PHASE_REFUSE] = "refuse",
+	[IPA_PHASE_CUT_DOWNLOAD] = "recover-download", [IPA_PHASE_DOWNLOAD] = "download",
+	[IPA_PHASE_REFUSE] = "refuse",
 	[IPA_PHASE_NOTIFY] = "notify",
 };
 
@@ -112,6 +115,22 @@ static enum ipa_phase phase_for(const struct esipa_package *package)
 	return IPA_PHASE_NOTIFY;
 }
 
+/* One that nobody can follow is refused at once; while another one is not settled, it has to wait. */
+static enum step_verdict take_trigger(struct proc *p)
+{
+	struct ipa_eim *e = eim_of(p);
+	int r = ipa_download_begin(e);
+
+	if (r == -EBADMSG) {
+		e->visit.phase = IPA_PHASE_REFUSE;
+		e->visit.error = ESIPA_RESULT_INVALID_FORMAT;
+		return STEP_NEXT;
+	}
+	return r == 0 ? STEP_NEXT :
+			ipa_refused(p, "us", -r, r == -EBUSY ? "another download is under way or not reported "
+								"yet: this one must wait" : strerror(-r));
+}
+
 static enum step_verdict judge_package(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
@@ -135,7 +154,7 @@ static enum step_verdict judge_package(struct proc *p)
 				   esipa_error_name(ESIPA_CODES_GET_PACKAGE, package.error));
 	if (package.kind != ESIPA_NOTHING && ipa_octets_set(&e->visit.package, package.whole) < 0)
 		return ipa_refused(p, "us", ENOMEM, "out of memory");
-	return STEP_NEXT;
+	return package.kind == ESIPA_DOWNLOAD_TRIGGER ? take_trigger(p) : STEP_NEXT;
 }
 
 const struct step ipa_ask_steps[] = {
@@ -157,7 +176,9 @@ static const struct step *steps_of(enum ipa_phase phase)
 		return ipa_ask_steps;
 	case IPA_PHASE_DATA:
 		return ipa_data_steps;
+	case IPA_PHASE_CUT_DOWNLOAD:
 	case IPA_PHASE_DOWNLOAD:
+		return ipa_download_steps;
 	case IPA_PHASE_REFUSE:
 		return ipa_refuse_steps;
 	case IPA_PHASE_NOTIFY:
@@ -211,6 +232,10 @@ static bool next_phase(struct ipa_eim *e)
 	struct ipa_visit *v = &e->visit;
 
 	switch (v->phase) {
+	case IPA_PHASE_CUT_DOWNLOAD:
+		ipa_download_drop(e->ipa, e);
+		v->phase = e->look_at_results ? IPA_PHASE_RESULTS : IPA_PHASE_ASK;
+		return true;
 	case IPA_PHASE_RECOVER:
 		v->phase = IPA_PHASE_RESULTS;
 		return true;
@@ -218,9 +243,14 @@ static bool next_phase(struct ipa_eim *e)
 		/* One result a round. */
 		v->phase = e->look_at_results ? IPA_PHASE_RESULTS : IPA_PHASE_ASK;
 		return true;
+	case IPA_PHASE_DOWNLOAD:
+		if (ipa_download_goes_on(e->ipa))
+			return true;
+		ipa_download_drop(e->ipa, e);
+		v->phase = v->packages < IPA_PACKAGES_MAX ? IPA_PHASE_ASK : IPA_PHASE_NOTIFY;
+		return true;
 	case IPA_PHASE_PACKAGE:
 	case IPA_PHASE_DATA:
-	case IPA_PHASE_DOWNLOAD:
 	case IPA_PHASE_REFUSE:
 		/* One that cannot be processed would come again and again. */
 		v->phase = !v->refused && v->packages < IPA_PACKAGES_MAX ? IPA_PHASE_ASK :
@@ -276,7 +306,9 @@ void ipa_visit_start(struct ipa_eim *e, enum ipa_phase phase)
 		return;
 	}
 	e->visit.resuming = phase == IPA_PHASE_RECOVER;
-	e->work.steps = steps_of(phase);
+	if (phase == IPA_PHASE_CUT_DOWNLOAD && ipa_download_resume(e->ipa, e) < 0)
+		e->visit.phase = IPA_PHASE_ASK;
+	e->work.steps = steps_of(e->visit.phase);
 	if (phase == IPA_PHASE_RECOVER)
 		ipa_submit_first(e->ipa, &e->work);
 	else
@@ -286,6 +318,7 @@ void ipa_visit_start(struct ipa_eim *e, enum ipa_phase phase)
 void ipa_visit_stop(struct ipa_eim *e)
 {
 	ipa_withdraw(&e->work);
+	ipa_download_drop(e->ipa, e);
 	clear_package(&e->visit);
 	e->visit = (struct ipa_visit){ 0 };
 }

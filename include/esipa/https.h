@@ -1,4 +1,7 @@
-/* ESipa over HTTPS with ASN.1 bodies (GSMA SGP.32 6.1.1, 6.3): a link/eim.h. */
+/*
+ * ESipa over HTTPS with ASN.1 bodies (GSMA SGP.32 6.1.1, 6.3): a link/eim.h. With another path and
+ * content type it is the way to an SM-DP+ or SM-DS (ES9+, ES11).
+ */
 #ifndef ESIPA_HTTPS_H
 #define ESIPA_HTTPS_H
 

@@ -207,6 +207,9 @@ struct es10b_pending {
 int es10b_pending_decode(struct octets der, struct es10b_pending *ret, size_t cap, size_t *ret_n,
 			 int *ret_error);
 
+/* What a pending notification, BF37 or 30, whole, says about itself. */
+int es10b_notification_of(struct octets whole, struct es10b_notification *ret);
+
 /* Its answer is a code; ES10_NOTHING_TO_DELETE is as good as 0. */
 void es10b_remove_notification_encode(struct tlv_out *w, uint32_t seq);
 

@@ -25,6 +25,7 @@ enum ipa_phase {
 	IPA_PHASE_ASK,
 	IPA_PHASE_PACKAGE,
 	IPA_PHASE_DATA,
+	IPA_PHASE_CUT_DOWNLOAD, /* one that a crash has cut */
 	IPA_PHASE_DOWNLOAD,
 	IPA_PHASE_REFUSE,       /* a package that nobody here understands */
 	IPA_PHASE_NOTIFY,
@@ -85,6 +86,7 @@ struct ipa_eim {
 	bool used;                      /* the card has it */
 	bool due;                       /* its schedule waits for the end of a visit */
 	bool look_at_results;           /* results may wait on the card */
+	bool knows_certs;               /* it has asked for the eUICC's certificates */
 	enum esipa_change change;       /* to be told; NONE: nothing */
 	enum esipa_version version;     /* as far as its messages have shown */
 	uint32_t accepted[8];           /* results it has taken and not yet acknowledged */

@@ -72,6 +72,13 @@ enum ipa_request {
 	_IPA_REQUEST_MAX
 };
 
+/* Where a download that an eIM has triggered comes from. */
+enum ipa_route {
+	IPA_ROUTE_AUTO,         /* the SM-DP+ where that can be; else through the eIM, if it offers that */
+	IPA_ROUTE_DIRECT,
+	IPA_ROUTE_INDIRECT,
+};
+
 struct ipa_options {
 	const char *state_dir;
 	unsigned interval_s;            /* between two visits at an eIM; 0: only when asked for */
@@ -79,9 +86,13 @@ struct ipa_options {
 	unsigned rollback_s;            /* how long a new profile may take to reach the eIM */
 	char imei[18];                  /* "" not known; for deviceInfo */
 	uint32_t features;              /* ESIPA_IPA_…, what this IPA can do */
+	enum ipa_route route;
+	bool immediate_enable;          /* after a download for an eIM, if the card is configured so */
 };
 
+struct ipa_download;
 struct ipa_eim;
+struct ipa_notes;
 
 struct ipa {
 	struct ipa_options o;
@@ -94,6 +105,8 @@ struct ipa {
 	void (*follow_stop)(struct ipa *i);
 	/* A way to this eIM, the caller's to free; NULL, and why: there is none. */
 	struct eim_link *(*dial)(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+	/* The same to an SM-DP+ or SM-DS, "host" or "host:port"; functions as in struct eim_exchange. */
+	struct eim_link *(*dial_server)(struct ipa *i, const char *address, char why[IPA_TEXT_MAX]);
 
 	/* to be read */
 	enum ipa_card card;
@@ -133,7 +146,10 @@ struct ipa {
 	unsigned doubts;                /* how often, one after the other */
 
 	struct ipa_eims *eims;          /* eims.c */
-	struct ipa_journal journal;
+	struct ipa_journal journal;     /* of eUICC Packages */
+	struct ipa_journal download_journal;
+	struct ipa_download *download;  /* download.c; NULL: none is under way */
+	struct ipa_notes *notes;        /* notes.c */
 	uint8_t plmn_store[3];
 };
 
@@ -180,6 +196,8 @@ int ipa_ask_card(struct ipa *i, enum es10_function f, const struct tlv_out *w);
  */
 int ipa_ask_card_anyway(struct ipa *i, enum es10_function f, const struct tlv_out *w);
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command);
+/* As part of what the card has begun on the channel that is open; not repeated on another one. */
+int ipa_ask_card_here(struct ipa *i, enum es10_function f, struct octets command);
 int ipa_ask_module(struct ipa *i, const char *iccid);
 /* Answered when the network is there, or with TIMEOUT. STEP_SKIP: it is there. */
 int ipa_ask_network(struct ipa *i, unsigned patience_ms);
@@ -191,6 +209,9 @@ int ipa_ask_network(struct ipa *i, unsigned patience_ms);
 int ipa_ask_eim(struct ipa *i, struct eim_link *link, const struct tlv_out *w, unsigned patience_ms);
 int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request,
 		    unsigned patience_ms);
+/* The same of an SM-DP+ or SM-DS; function as in struct eim_exchange. */
+int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function,
+		   struct octets request, unsigned patience_ms);
 /* From judge(): fails with i->eim_why. */
 enum step_verdict ipa_eim_failed(struct proc *p);
 /* Reads these facts as part of other work; its judge is, or ends with, ipa_keep_facts(). */
@@ -203,6 +224,11 @@ enum step_verdict ipa_garbled(struct proc *p, const char *what);
 /* From judge(): the request had no answer; its cause is the procedure's. STEP_FAIL. */
 enum step_verdict ipa_no_answer(struct proc *p);
 __printf(2, 3) void ipa_explain(struct ipa *i, const char *fmt, ...);
+
+/* data.c: what this device is; tac and imei are where its numbers lie. False: it has no IMEI. */
+bool ipa_device(const struct ipa *i, uint8_t tac[4], uint8_t imei[8], struct es10b_device *ret);
+/* The Emergency Profile is enabled: nothing else may be done. */
+bool ipa_emergency(const struct ipa *i);
 
 /* card.c */
 void ipa_card_open(struct ipa *i);

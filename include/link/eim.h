@@ -1,7 +1,7 @@
 /*
  * One request to an eIM, one reply: what lies between who speaks ESipa and whatever carries its
  * messages: HTTPS, CoAP, or a double in a test. Messages are octets here (GSMA SGP.32 chapter 6:
- * one DER message per request).
+ * one DER message per request). An SM-DP+ or SM-DS is asked in the same way, in JSON.
  *
  * A link serves one eIM, one exchange at a time. It connects when it has to and stays connected
  * for the exchanges of one procedure, until eim_close(). done() runs from the event loop, never
@@ -22,6 +22,11 @@
  * eim_cancel() has returned. Exactly one of the two happens.
  */
 struct eim_exchange {
+	/*
+	 * The last part of the path, for servers that have one for each function: ES9+ and ES11
+	 * (GSMA SGP.22 6.5). NULL: the message says what it is. Static.
+	 */
+	const char *function;
 	const uint8_t *request;
 	size_t request_n;
 	unsigned patience_ms;           /* for all of it, connecting included */

@@ -40,7 +40,7 @@ static void what_was_noted_is_there_after_a_crash(void **state)
 	struct ipa_journal j, again;
 
 	(void)state;
-	assert_int_equal(ipa_journal_open(&j, dir), 0);
+	assert_int_equal(ipa_journal_open(&j, dir, "ipa-journal"), 0);
 	assert_false(ipa_journal_is_open(&j));
 	strcpy(j.eim, "65696D31");
 	strcpy(j.transaction, "1A2B3C4D");
@@ -48,7 +48,7 @@ static void what_was_noted_is_there_after_a_crash(void **state)
 	j.rollback = true;
 	j.result_seq = 4000000000u;
 	assert_int_equal(ipa_journal_note(&j, "load-package"), 0);
-	assert_int_equal(ipa_journal_open(&again, dir), 0);
+	assert_int_equal(ipa_journal_open(&again, dir, "ipa-journal"), 0);
 	assert_true(ipa_journal_is_open(&again));
 	assert_string_equal(again.step, "load-package");
 	assert_string_equal(again.eim, "65696D31");
@@ -58,7 +58,7 @@ static void what_was_noted_is_there_after_a_crash(void **state)
 	assert_false(again.switched);
 	assert_int_equal(again.result_seq, 4000000000u);
 	assert_int_equal(ipa_journal_close(&again), 0);
-	assert_int_equal(ipa_journal_open(&j, dir), 0);
+	assert_int_equal(ipa_journal_open(&j, dir, "ipa-journal"), 0);
 	assert_false(ipa_journal_is_open(&j));
 }
 
@@ -77,13 +77,13 @@ static void a_damaged_journal_is_put_aside(void **state)
 	snprintf(path, sizeof(path), "%s/ipa-journal", dir);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(file_save(path, bad[i], strlen(bad[i]), 0600), 0);
-		assert_int_equal(ipa_journal_open(&j, dir), -EBADMSG);
+		assert_int_equal(ipa_journal_open(&j, dir, "ipa-journal"), -EBADMSG);
 		assert_false(ipa_journal_is_open(&j));
-		assert_int_equal(ipa_journal_open(&j, dir), 0);
+		assert_int_equal(ipa_journal_open(&j, dir, "ipa-journal"), 0);
 	}
 	/* Of a later version: what is not known is passed over. */
 	assert_int_equal(file_save(path, "step=x\ncolour=red\nend\n", 22, 0600), 0);
-	assert_int_equal(ipa_journal_open(&j, dir), 0);
+	assert_int_equal(ipa_journal_open(&j, dir, "ipa-journal"), 0);
 	assert_string_equal(j.step, "x");
 	ipa_journal_close(&j);
 }
