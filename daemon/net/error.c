@@ -4,7 +4,8 @@
 
 static const char *const names[_NET_LAYER_MAX] = {
 	[NET_NAME] = "name", [NET_CONNECT] = "connect", [NET_TLS] = "tls",
-	[NET_CERTIFICATE] = "certificate", [NET_HTTP] = "http", [NET_CONTENT] = "content",
+	[NET_CERTIFICATE] = "certificate", [NET_HTTP] = "http", [NET_COAP] = "coap",
+	[NET_CONTENT] = "content",
 };
 
 void net_error_set(struct net_error *e, enum cause_kind kind, enum net_layer layer, int code,

@@ -110,7 +110,7 @@ static const struct {
 	{ 120, "no application protocol in common" },
 };
 
-static const char *alert_words(int code)
+const char *tls_alert_words(int code)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(alerts); i++)
 		if (alerts[i].code == code)
@@ -154,7 +154,7 @@ static void explain(struct tls *t, int r, struct net_error *e)
 	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
 		alert = t->ssl.FIELD(in_msg) ? t->ssl.FIELD(in_msg)[1] : 0;
 		net_error_set(e, CAUSE_REFUSED, NET_TLS, alert, "%s ended by the server: %s (alert %d)",
-			      when, alert_words(alert), alert);
+			      when, tls_alert_words(alert), alert);
 		return;
 	case MBEDTLS_ERR_SSL_CONN_EOF:
 	case 0:

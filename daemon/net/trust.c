@@ -88,7 +88,7 @@ static int on_extension(void *context, const mbedtls_x509_crt *crt, const mbedtl
 	return MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE;
 }
 
-static int parse_certificate(mbedtls_x509_crt *chain, struct octets der, char *why)
+int trust_parse(mbedtls_x509_crt *chain, struct octets der, char why[TRUST_WHY_MAX])
 {
 	char words[96];
 	int r = mbedtls_x509_crt_parse_der_with_ext_cb(chain, der.p, der.n, 1, on_extension, NULL);
@@ -118,7 +118,7 @@ static int add_der(struct trust *t, struct octets der, char *why)
 
 	if (is_there(t, der))
 		return 0;
-	r = parse_certificate(last, der, why);
+	r = trust_parse(last, der, why);
 	if (r < 0)
 		return r;
 	if (last->next)
@@ -301,7 +301,7 @@ static int pin_key(struct trust *t, struct octets spki, char *why)
 /* It is the one anchor, and its key may stand in any certificate of the chain. */
 static int pin_certificate(struct trust *t, struct octets der, char *why)
 {
-	int r = parse_certificate(&t->anchors, der, why);
+	int r = trust_parse(&t->anchors, der, why);
 
 	if (r < 0)
 		return r;

@@ -11,6 +11,8 @@
  */
 #include "net/verify.h"
 
+#include <errno.h>
+#include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <string.h>
 #include <time.h>
@@ -233,4 +235,42 @@ int verify_step(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags
 		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
 	}
 	return 0;
+}
+
+static int judge_chain(struct verdict *v, mbedtls_x509_crt *chain)
+{
+	uint32_t flags = 0;
+	char words[96];
+	int r = mbedtls_x509_crt_verify_with_profile(chain, verify_anchors(v->trust), NULL, &verify_profile,
+						     NULL, &flags, verify_step, v);
+
+	if (r != 0 && !net_error_is_set(&v->error)) {
+		mbedtls_strerror(r, words, sizeof(words));
+		net_error_set(&v->error, CAUSE_REFUSED, NET_CERTIFICATE, -r,
+			      "the certificate of %.60s cannot be checked: %.70s", v->host, words);
+	}
+	/* What TLS asks for besides. */
+	if (r == 0 && mbedtls_x509_crt_check_extended_key_usage(chain, MBEDTLS_OID_SERVER_AUTH,
+								MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
+		net_error_set(&v->error, CAUSE_REFUSED, NET_CERTIFICATE, -1,
+			      "the certificate of %.60s is not meant for a server", v->host);
+	return net_error_is_set(&v->error) ? -EACCES : 0;
+}
+
+int verify_chain(struct verdict *v, const struct octets *der, size_t n)
+{
+	char why[TRUST_WHY_MAX] = "";
+	mbedtls_x509_crt chain;
+	int r = n > 0 ? 0 : -EBADMSG;
+
+	mbedtls_x509_crt_init(&chain);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = trust_parse(&chain, der[i], why);
+	if (r == 0)
+		r = judge_chain(v, &chain);
+	else
+		net_error_set(&v->error, CAUSE_REFUSED, NET_CERTIFICATE, -r,
+			      "of %.60s: %.90s", v->host, why[0] ? why : "there is none");
+	mbedtls_x509_crt_free(&chain);
+	return r < 0 ? -EACCES : 0;
 }

@@ -10,10 +10,11 @@
 
 enum net_layer {
 	NET_NAME,               /* the name has no address */
-	NET_CONNECT,            /* no TCP connection */
-	NET_TLS,                /* the handshake, or the protected stream */
+	NET_CONNECT,            /* no connection, no way to the address */
+	NET_TLS,                /* (D)TLS: the handshake, or the protected stream */
 	NET_CERTIFICATE,        /* the server is not the one that is trusted */
 	NET_HTTP,               /* the answer is no HTTP, or has a status that says no */
+	NET_COAP,               /* the answer is no CoAP that can be used, or says no */
 	NET_CONTENT,            /* HTTP went well, what it carries is of the wrong kind */
 	_NET_LAYER_MAX
 };

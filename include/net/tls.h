@@ -53,4 +53,7 @@ void tls_send(struct tls *t, const void *data, size_t n);
 bool tls_resumed(const struct tls *t);
 const char *tls_version(const struct tls *t);
 
+/* "bad certificate": an alert's number in words. */
+const char *tls_alert_words(int code);
+
 #endif

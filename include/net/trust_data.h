@@ -15,4 +15,10 @@ struct trust {
 	uint8_t id[TRUST_ID_MAX];
 };
 
+/*
+ * One certificate to the end of a list, with the extensions that we know of. 0 or -errno, and why,
+ * unless something stands there already.
+ */
+int trust_parse(mbedtls_x509_crt *list, struct octets der, char why[TRUST_WHY_MAX]);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * The judgement of a server's chain, between trust.c and tls.c only: mbedTLS builds the chain and
+ * The judgement of a server's chain, between trust.c and those that connect only: mbedTLS builds the chain and
  * checks signatures and dates, we decide what follows from it, and say it in words.
  */
 #ifndef NET_VERIFY_H
@@ -30,6 +30,12 @@ extern const mbedtls_x509_crt_profile verify_profile;
 
 /* mbedtls_ssl_conf_verify()'s callback; the context is a verdict. Called from the top down. */
 int verify_step(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+
+/*
+ * The same for a chain that somebody else has received, in DER, the server's own certificate first.
+ * trust, host and clock_is_set of the verdict are set. 0, or -EACCES and the verdict's error.
+ */
+int verify_chain(struct verdict *v, const struct octets *chain, size_t n);
 
 /* Does the certificate name this host: subjectAltName (names, addresses), else the common name. */
 bool verify_name(const mbedtls_x509_crt *crt, const char *host);
