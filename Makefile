@@ -37,11 +37,6 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 	-Wwrite-strings -Wundef -Wvla -Wswitch-enum -Wno-missing-field-initializers \
 	$(if $(WERROR),-Werror)
 
-# libev and, before 3.x, mbedTLS come without a pkg-config file on Debian.
-LIBS_core   := $(shell $(PKG_CONFIG) --libs inih json-c) -lev
-LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport) \
-	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares)) \
-	$(LIBS_coap)
 # CoAP is optional: the first of libcoap's builds that is there. GnuTLS comes first, since it is the
 # one that offers TLS_PSK_WITH_AES_128_CCM_8 as distributions build it; the build without DTLS is of
 # no use. WITH_COAP=no leaves CoAP out, COAP_PKG= names another build.
@@ -56,10 +51,18 @@ ifeq ($(COAP_PKG),)
 $(error WITH_COAP=yes: no libcoap 4.3.1 or later with DTLS was found by pkg-config)
 endif
 LIBS_coap   := $(shell $(PKG_CONFIG) --libs $(COAP_PKG))
-CFLAGS_coap := -DWITH_COAP=1 $(shell $(PKG_CONFIG) --cflags $(COAP_PKG))
+CFLAGS_coap := -DWITH_COAP=1 $(shell $(PKG_CONFIG) --cflags $(COAP_PKG)) \
+	$(shell grep -qs 'use_cid;' $$($(PKG_CONFIG) --variable=includedir $(COAP_PKG))/coap3/coap_dtls.h && \
+		echo -DCOAP_HAS_CID=1)
 endif
 # Sources that need libcoap have its name in theirs.
 with_coap   = $(if $(filter yes,$(WITH_COAP)),$(1),$(foreach f,$(1),$(if $(findstring coap,$(f)),,$(f))))
+
+# libev and, before 3.x, mbedTLS come without a pkg-config file on Debian.
+LIBS_core   := $(shell $(PKG_CONFIG) --libs inih json-c) -lev
+LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport) \
+	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares)) \
+	$(LIBS_coap)
 # Power lines: libgpiod 1.x or 2.x, whichever is there, or none. WITH_GPIO=no leaves it out.
 GPIOD       := $(shell $(PKG_CONFIG) --modversion libgpiod 2>/dev/null)
 WITH_GPIO   ?= $(if $(GPIOD),yes,no)

@@ -66,6 +66,7 @@ static void on_done(struct http_request *q, const struct net_error *why)
 		return;
 	}
 	free(q->answer);
+	x->unsent = q->unsent;
 	net_error_cause(&error, &cause);
 	snprintf(x->text, sizeof(x->text), "%s: %s", net_layer_name(error.layer), error.text);
 	x->done(x, &cause);
@@ -79,6 +80,7 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 	x->reply = NULL;
 	x->reply_n = 0;
 	x->text[0] = '\0';
+	x->unsent = false;
 	l->exchange = x;
 	snprintf(l->path, sizeof(l->path), "%s%s%s", l->options.path, x->function ? "/" : "",
 		 x->function ? x->function : "");
@@ -118,7 +120,14 @@ static void free_link(struct eim_link *link)
 	free(l);
 }
 
-static const struct eim_link_ops ops = { exchange, cancel, close_link, free_link };
+static void tell(const struct eim_link *link, struct eim_way *ret)
+{
+	const struct https_link *l = container_of(link, const struct https_link, link);
+
+	*ret = (struct eim_way){ "https", http_is_connected(l->http), -1, -1 };
+}
+
+static const struct eim_link_ops ops = { exchange, cancel, close_link, free_link, tell };
 
 int esipa_https_new(const struct esipa_https *options, struct eim_link **ret)
 {

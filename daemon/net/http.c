@@ -36,6 +36,7 @@ struct http {
 	struct http_request *request;   /* NULL: none */
 	uint8_t *out;                   /* head and body */
 	size_t out_n;
+	bool begun;                     /* something of it has gone out */
 	bool sent, reused, heard, head_done;
 	struct http_parse parse;
 	size_t answer_cap;
@@ -91,6 +92,7 @@ static void finish(struct http *h, const struct net_error *why)
 	drop_request(h);
 	if (why) {
 		copy = *why;
+		q->unsent = !h->begun;
 		disconnect(h);
 		drop_answer(q);
 		q->done(q, &copy);
@@ -182,6 +184,7 @@ static void on_connected(struct tcp_connect *tcp, int fd, const struct net_error
 static void send_request(struct http *h)
 {
 	h->state = HTTP_EXPECT_ANSWER;
+	h->begun = true;
 	h->sent = h->heard = h->head_done = false;
 	http_parse_init(&h->parse);
 	tls_send(h->tls, h->out, h->out_n);
@@ -386,6 +389,7 @@ void http_submit(struct http *h, struct http_request *q)
 	assert(!h->request);
 	q->status = 0;
 	q->type[0] = '\0';
+	q->unsent = h->begun = false;
 	q->answer = NULL;
 	q->answer_n = 0;
 	h->request = q;
@@ -426,6 +430,11 @@ void http_close(struct http *h)
 bool http_resumed(const struct http *h)
 {
 	return h->resumed;
+}
+
+bool http_is_connected(const struct http *h)
+{
+	return h->state == HTTP_EXPECT_ANSWER || h->state == HTTP_KEPT;
 }
 
 int http_new(const struct http_server *server, struct http **ret)

@@ -10,6 +10,7 @@
 #ifndef LINK_EIM_H
 #define LINK_EIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,8 +40,16 @@ struct eim_exchange {
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */
 	uint8_t *reply;
 	size_t reply_n;
+	bool unsent;                    /* with why: the eIM has seen nothing of it */
 	/* With why: the same in words, "certificate: eim.example is not yet valid …". */
 	char text[EIM_TEXT_MAX];
+};
+
+/* The way that is taken, for the status. */
+struct eim_way {
+	const char *transport;          /* static: "https", "coap" */
+	bool open;                      /* connected, or associated */
+	int64_t octets_sent, octets_received;   /* since the link was made; -1: not counted */
 };
 
 struct eim_link;
@@ -50,6 +59,7 @@ struct eim_link_ops {
 	void (*cancel)(struct eim_link *l, struct eim_exchange *x);
 	void (*close)(struct eim_link *l);
 	void (*free)(struct eim_link *l);
+	void (*tell)(const struct eim_link *l, struct eim_way *ret);    /* may be NULL */
 };
 
 struct eim_link {
@@ -78,6 +88,15 @@ static inline void eim_free(struct eim_link *l)
 {
 	if (l)
 		l->ops->free(l);
+}
+
+/* False: nothing is known of it. */
+static inline bool eim_tell(const struct eim_link *l, struct eim_way *ret)
+{
+	if (!l || !l->ops->tell)
+		return false;
+	l->ops->tell(l, ret);
+	return true;
 }
 
 #endif

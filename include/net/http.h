@@ -42,6 +42,7 @@ struct http_request {
 	void (*done)(struct http_request *q, const struct net_error *why);
 	int status;
 	char type[HTTP_TYPE_MAX];               /* Content-Type */
+	bool unsent;                            /* with why: the server has seen nothing of it */
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */
 	uint8_t *answer;
 	size_t answer_n;
@@ -62,5 +63,6 @@ void http_close(struct http *h);
 
 /* The latest connection's session was resumed instead of made. */
 bool http_resumed(const struct http *h);
+bool http_is_connected(const struct http *h);
 
 #endif

@@ -1,0 +1,166 @@
+#include "net/udp_relay.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+#define AT_ONCE 32      /* datagrams in one round of the loop */
+
+/* Anybody on this machine can send to a port. */
+static bool is_inside(const struct udp_relay *r, const struct sockaddr_in *from)
+{
+	return from->sin_family == AF_INET && r->inside.sin_port == from->sin_port &&
+	       r->inside.sin_addr.s_addr == from->sin_addr.s_addr;
+}
+
+/* True: there may be more. */
+static bool pass_out(struct udp_relay *r, int *ret_error)
+{
+	uint8_t d[UDP_DATAGRAM_MAX];
+	struct sockaddr_in from = { 0 };
+	socklen_t from_n = sizeof(from);
+	ssize_t n = recvfrom(r->near, d, sizeof(d), MSG_TRUNC, (struct sockaddr *)&from, &from_n);
+
+	if (n < 0)
+		return errno == EINTR;
+	if ((size_t)n > sizeof(d) || !is_inside(r, &from))
+		return true;
+	if (send(r->far, d, (size_t)n, MSG_NOSIGNAL) < 0) {
+		/* A full queue is a lost datagram, like any other. */
+		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+			*ret_error = errno;
+		return *ret_error == 0;
+	}
+	r->figures.sent++;
+	r->figures.octets_sent += (uint64_t)n;
+	r->sent_ms = ev_now_ms();
+	return true;
+}
+
+static bool pass_in(struct udp_relay *r, int *ret_error)
+{
+	uint8_t d[UDP_DATAGRAM_MAX];
+	ssize_t n = recv(r->far, d, sizeof(d), MSG_TRUNC);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			*ret_error = errno;
+		return errno == EINTR;
+	}
+	if (n == 0 || (size_t)n > sizeof(d))
+		return true;
+	r->figures.received++;
+	r->figures.octets_received += (uint64_t)n;
+	r->heard(r, octets_from(d, (size_t)n));
+	if (r->inside.sin_port)
+		(void)sendto(r->near, d, (size_t)n, MSG_NOSIGNAL, (const struct sockaddr *)&r->inside,
+			     sizeof(r->inside));
+	return true;
+}
+
+static void run(struct udp_relay *r, bool (*pass)(struct udp_relay *r, int *ret_error))
+{
+	int error = 0;
+
+	for (int i = 0; i < AT_ONCE && pass(r, &error); i++)
+		;
+	if (error)
+		r->broken(r, error);
+}
+
+static void on_near(struct ev_watch *w, unsigned what)
+{
+	(void)what;
+	run(container_of(w, struct udp_relay, near_watch), pass_out);
+}
+
+static void on_far(struct ev_watch *w, unsigned what)
+{
+	(void)what;
+	run(container_of(w, struct udp_relay, far_watch), pass_in);
+}
+
+static int open_near(struct udp_relay *r, struct sockaddr_in *ret)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(any);
+
+	r->near = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (r->near < 0 || bind(r->near, (struct sockaddr *)&any, sizeof(any)) < 0 ||
+	    getsockname(r->near, (struct sockaddr *)&any, &n) < 0)
+		return -errno;
+	*ret = any;
+	return 0;
+}
+
+static int open_far(struct udp_relay *r, const struct net_address *to, const char *interface)
+{
+	int dont = IP_PMTUDISC_DONT, e;
+
+	r->far = socket(to->sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (r->far < 0)
+		return -errno;
+	e = net_bind_interface(r->far, interface);
+	if (e < 0)
+		return e;
+	/* A datagram that is too long for the way is cut on it, not refused here. */
+	if (to->sa.ss_family == AF_INET)
+		(void)setsockopt(r->far, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
+	if (connect(r->far, (const struct sockaddr *)&to->sa, to->n) < 0)
+		return -errno;
+	return 0;
+}
+
+int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char *interface,
+		   struct sockaddr_in *ret_near)
+{
+	struct sockaddr_in near;
+	int e;
+
+	r->far = r->near = -1;
+	r->open = true;
+	r->figures = (struct udp_figures){ 0 };
+	r->sent_ms = 0;
+	r->inside = (struct sockaddr_in){ 0 };
+	r->far_watch.ready = on_far;
+	r->near_watch.ready = on_near;
+	e = open_near(r, &near);
+	if (e == 0)
+		e = open_far(r, to, interface);
+	if (e < 0) {
+		udp_relay_close(r);
+		return e;
+	}
+	ev_watch_start(&r->far_watch, r->far, EV_IN);
+	ev_watch_start(&r->near_watch, r->near, EV_IN);
+	*ret_near = near;
+	return 0;
+}
+
+void udp_relay_join(struct udp_relay *r, const struct sockaddr_in *inside)
+{
+	r->inside = *inside;
+}
+
+void udp_relay_flush(struct udp_relay *r)
+{
+	int error = 0;
+
+	for (int i = 0; r->open && i < AT_ONCE && pass_out(r, &error); i++)
+		;
+}
+
+void udp_relay_close(struct udp_relay *r)
+{
+	if (!r->open)
+		return;
+	r->open = false;
+	ev_watch_stop(&r->far_watch);
+	ev_watch_stop(&r->near_watch);
+	closep(&r->far);
+	closep(&r->near);
+}

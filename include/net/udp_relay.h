@@ -1,0 +1,50 @@
+/*
+ * The UDP socket to a server, between it and libcoap. libcoap makes its sockets itself and shows
+ * them to nobody, so they cannot be bound to an interface before they send; and it keeps to itself
+ * what comes in. So it is given an address on the loopback interface, where we take its datagrams
+ * and pass them on through a socket of ours: bound, counted, and looked at.
+ */
+#ifndef NET_UDP_RELAY_H
+#define NET_UDP_RELAY_H
+
+#include <netinet/in.h>
+
+#include "codec/tlv.h"
+#include "core/ev.h"
+#include "net/names.h"
+
+#define UDP_DATAGRAM_MAX 2048   /* a longer one is dropped */
+
+struct udp_figures {
+	uint32_t sent, received;                /* datagrams */
+	uint64_t octets_sent, octets_received;  /* without IP and UDP headers */
+};
+
+/* Zeroed before its first use; callbacks run from the event loop. */
+struct udp_relay {
+	/* One datagram of the server, before libcoap gets it. The relay stays. */
+	void (*heard)(struct udp_relay *r, struct octets datagram);
+	/* Nothing gets through: nobody listens, or there is no way. In it, closing is legal. */
+	void (*broken)(struct udp_relay *r, int error);
+	/* to be read */
+	struct udp_figures figures;
+	uint64_t sent_ms;                       /* when the latest went out; 0: none yet */
+	/* udp_relay.c only */
+	int far, near;
+	struct sockaddr_in inside;              /* libcoap's end; port 0: not known yet */
+	struct ev_watch far_watch, near_watch;
+	bool open;
+};
+
+/*
+ * A new port every time. 0 and the address that libcoap is to be given; -errno, and nothing is open.
+ */
+int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char *interface,
+		   struct sockaddr_in *ret_near);
+/* Where libcoap sends from; until then nothing is passed in either direction. */
+void udp_relay_join(struct udp_relay *r, const struct sockaddr_in *inside);
+/* Passes on what libcoap has sent up to now: its farewell, before closing. */
+void udp_relay_flush(struct udp_relay *r);
+void udp_relay_close(struct udp_relay *r);
+
+#endif
