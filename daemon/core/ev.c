@@ -119,19 +119,29 @@ static void on_timer(struct ev_loop *l, struct ev_timer *timer, int revents)
 	a->fired(a);
 }
 
-void ev_alarm_start(struct ev_alarm *a, unsigned ms)
+static void start_alarm(struct ev_alarm *a, double seconds, uint64_t ms)
 {
 	struct ev_timer *timer = (struct ev_timer *)&a->store;
 
 	ev_alarm_stop(a);
 	/* The loop's idea of now may be as old as the callback we are in: due times count from it. */
 	ev_now_update(loop);
-	ev_timer_init(timer, on_timer, ms / 1000.0, 0);
+	ev_timer_init(timer, on_timer, seconds, 0);
 	timer->data = a;
 	a->due_ms = ev_now_ms() + ms;
 	a->active = true;
 	list_add(&alarms, &a->node);
 	ev_timer_start(loop, timer);
+}
+
+void ev_alarm_start(struct ev_alarm *a, unsigned ms)
+{
+	start_alarm(a, ms / 1e3, ms);
+}
+
+void ev_alarm_start_us(struct ev_alarm *a, unsigned us)
+{
+	start_alarm(a, us / 1e6, us / 1000);
 }
 
 void ev_alarm_stop(struct ev_alarm *a)
@@ -188,12 +198,17 @@ void ev_catch_stop(struct ev_catch *c)
 	ev_signal_stop(loop, (struct ev_signal *)&c->store);
 }
 
-uint64_t ev_now_ms(void)
+uint64_t ev_now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t ev_now_ms(void)
+{
+	return ev_now_us() / 1000;
 }
 
 uint64_t ev_overdue_ms(void)

@@ -75,6 +75,8 @@ void ev_watch_stop(struct ev_watch *w);
 
 /* Setting an active alarm moves it. Alarms fire once. */
 void ev_alarm_start(struct ev_alarm *a, unsigned ms);
+/* For the clock of a wire. How fine it is, the kernel's way of waiting decides; never too early. */
+void ev_alarm_start_us(struct ev_alarm *a, unsigned us);
 void ev_alarm_stop(struct ev_alarm *a);
 
 /* Starting an active task changes nothing. Tasks run in the order in which they were started. */
@@ -87,6 +89,7 @@ void ev_catch_stop(struct ev_catch *c);
 
 /* Milliseconds of a clock that only goes forward. */
 uint64_t ev_now_ms(void);
+uint64_t ev_now_us(void);
 
 /* By how much the oldest alarm is late: the health of the loop, for the service watchdog. */
 uint64_t ev_overdue_ms(void);

@@ -139,6 +139,8 @@ static pid_t start_module(unsigned baud, bool euicc)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* As in sim-module: select(), for a clock that is finer than milliseconds. */
+		setenv("LIBEV_FLAGS", "1", 0);
 		if (ev_open() < 0)
 			die("no event loop");
 		b.baud = baud;

@@ -3,23 +3,15 @@
  * session kept and resumed; a switch from the order to the delivered result, beside what the module
  * itself takes; memory meanwhile. A proxy on the way counts; the line is paced at 115200.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "core/hex.h"
 #include "core/util.h"
+#include "support/count_proxy.h"
 #include "support/rig.h"
 
 #define EID "89049032000000000000000000000163"
@@ -27,6 +19,8 @@
 #define ICCID_B "89000123456789012342"
 
 static struct rig rig;
+static struct count_proxy proxy;
+static unsigned short eim_port;
 
 static void die(const char *what)
 {
@@ -34,89 +28,6 @@ static void die(const char *what)
 	for (size_t i = 0; i < rig.n; i++)
 		fprintf(stderr, "%s\n", rig.programs[i].said);
 	exit(1);
-}
-
-/* --- the proxy, a process of its own ---------------------------------------------------------------- */
-
-struct counts {
-	unsigned connections, turns;    /* a turn: the other side begins to speak */
-	unsigned long up, down;         /* octets to the eIM, and from it */
-};
-
-static struct counts *counts;
-static unsigned short proxy_port, eim_port;
-
-static int dial(unsigned short port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
-}
-
-/* False: it is over. */
-static bool carry(int from, int to, unsigned long *sum)
-{
-	char data[16384];
-	ssize_t n = read(from, data, sizeof(data));
-
-	if (n <= 0)
-		return false;
-	*sum += (unsigned long)n;
-	for (ssize_t at = 0; at < n;) {
-		ssize_t w = write(to, data + at, (size_t)(n - at));
-
-		if (w <= 0)
-			return false;
-		at += w;
-	}
-	return true;
-}
-
-static void serve(int client)
-{
-	int server = dial(eim_port), last = -1;
-	struct pollfd w[] = { { client, POLLIN, 0 }, { server, POLLIN, 0 } };
-	bool open = server >= 0;
-
-	counts->connections++;
-	while (open && poll(w, 2, -1) > 0) {
-		for (int i = 0; i < 2 && open; i++) {
-			if (!(w[i].revents & (POLLIN | POLLHUP)))
-				continue;
-			counts->turns += last != i;
-			last = i;
-			open = carry(w[i].fd, w[1 - i].fd, i ? &counts->down : &counts->up);
-		}
-	}
-	close(client);
-	close(server);
-}
-
-static pid_t start_proxy(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pid_t pid;
-
-	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) < 0)
-		die("no proxy");
-	proxy_port = ntohs(a.sin_port);
-	pid = fork();
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGPIPE, SIG_IGN);
-	for (;;) {
-		int client = accept(fd, NULL, NULL);
-
-		if (client >= 0)
-			serve(client);
-	}
 }
 
 /* --- the set ------------------------------------------------------------------------------------------- */
@@ -153,8 +64,9 @@ static struct rig_program *start_all(void)
 	if (!rig_wait_for(eim, "ready: port ", 0, 10000))
 		die(eim->said);
 	eim_port = (unsigned short)atoi(strstr(eim->said, "port ") + 5);
-	start_proxy();
-	snprintf(where, sizeof(where), "127.0.0.1:%u", proxy_port);
+	if (count_proxy_start(&proxy, eim_port) < 0)
+		die("no proxy");
+	snprintf(where, sizeof(where), "127.0.0.1:%u", proxy.port);
 	RUN("sim-eim", "config", rig_path(&rig, "eim"), "--fqdn", where);
 	line = strtok(ran->said, " \n");
 	if (!line || hex_decode(text_of(line), der, sizeof(der), &n) < 0 ||
@@ -202,13 +114,12 @@ static void await_eim(void)
 static struct counts visit(const char *label)
 {
 	unsigned long long start = rig_now_ms();
-	struct counts before = *counts, c;
+	struct counts before = *proxy.counts, c;
 
 	RUN("cellmuxctl", "ipa", "poll");
 	/* What the server says last may still be on its way. */
 	poll(NULL, 0, 100);
-	c = (struct counts){ counts->connections - before.connections, counts->turns - before.turns,
-			     counts->up - before.up, counts->down - before.down };
+	c = count_proxy_since(&proxy, before);
 	printf("  %-36s %5lu up %6lu down %3u turns %2u connections %6llu ms\n", label, c.up, c.down,
 	       c.turns, c.connections, rig_now_ms() - start);
 	return c;

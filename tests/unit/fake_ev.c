@@ -101,6 +101,16 @@ void ev_catch_stop(struct ev_catch *c)
 	c->active = false;
 }
 
+void ev_alarm_start_us(struct ev_alarm *a, unsigned us)
+{
+	ev_alarm_start(a, (us + 999) / 1000);
+}
+
+uint64_t ev_now_us(void)
+{
+	return ev_now_ms() * 1000;
+}
+
 uint64_t ev_now_ms(void)
 {
 	return now_ms;

@@ -359,6 +359,8 @@ int main(int argc, char **argv)
 		return r;
 	signal(SIGPIPE, SIG_IGN);
 	log_set_level(s.level);
+	/* select(), whose timeouts are finer than milliseconds: the pace of a fast line is. */
+	setenv("LIBEV_FLAGS", "1", 0);
 	if (ev_open() < 0) {
 		fputs("sim-module: the kernel offers nothing to wait with\n", stderr);
 		return EXIT_CODE_FAILED;

@@ -12,7 +12,13 @@
 
 static uint64_t now(const struct pacer *p)
 {
-	return ev_now_ms() * 1000 * p->baud;
+	return ev_now_us() * p->baud;
+}
+
+/* What is delivered in one go: a millisecond's worth, as from the FIFO of a UART, or all there is. */
+static size_t group(const struct pacer *p)
+{
+	return MIN(p->queue.len, MAX((size_t)p->baud / 10000, (size_t)1));
 }
 
 static void rearm(struct pacer *p)
@@ -23,9 +29,9 @@ static void rearm(struct pacer *p)
 		return;
 	/* Looked at once: it goes on between two looks. */
 	at = now(p);
-	due = p->since + OCTET;
+	due = p->since + group(p) * OCTET;
 	us = !p->baud || due <= at ? 0 : (due - at + p->baud - 1) / p->baud;
-	ev_alarm_start(&p->tick, (unsigned)((us + 999) / 1000));
+	ev_alarm_start_us(&p->tick, (unsigned)us);
 }
 
 static void flush_due(struct pacer *p)

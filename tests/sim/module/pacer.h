@@ -1,7 +1,7 @@
 /*
  * One direction of a serial line: octets go in at once and come out one after the other, ten bit
- * times each (8N1), or at once where the speed is 0. The clock of the loop counts milliseconds, so
- * octets come in small groups; over any longer time the rate is exact.
+ * times each (8N1), or at once where the speed is 0. They come in groups of a
+ * millisecond's worth, the last one on time as far as the loop's clock allows.
  */
 #ifndef SIM_MODULE_PACER_H
 #define SIM_MODULE_PACER_H

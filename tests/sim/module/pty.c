@@ -62,10 +62,12 @@ static void on_data(struct ev_watch *w, unsigned what)
 		return;
 	}
 	n = read(p->fd, in, MIN(room, sizeof(in)));
-	if (n > 0)
+	if (n > 0) {
+		p->octets_in += (uint64_t)n;
 		p->received(p, in, (size_t)n);
-	else if (n == 0 || errno != EAGAIN)
+	} else if (n == 0 || errno != EAGAIN) {
 		look_at_host(p);
+	}
 }
 
 static void on_changes(struct ev_watch *w, unsigned what)
@@ -98,6 +100,7 @@ void pty_write(struct pty *p, const void *data, size_t n)
 
 		if (done <= 0)
 			return;         /* the host does not read: as without flow control */
+		p->octets_out += (uint64_t)done;
 		s += done;
 		n -= (size_t)done;
 	}

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/ev.h"
 
@@ -20,6 +21,7 @@ struct pty {
 	void (*received)(struct pty *p, const void *data, size_t n);
 	/* May be asked before reading: how much can be taken now. */
 	size_t (*room)(struct pty *p);
+	uint64_t octets_in, octets_out; /* from and to the host, ever */
 	/* pty.c only */
 	char slave[64];
 	int fd;                         /* -1: unplugged */

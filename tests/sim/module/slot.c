@@ -69,6 +69,7 @@ static void send_next(struct slot *s)
 	list_del(&j->node);
 	s->flying = j;
 	s->apdus++;
+	s->apdu_began_us = ev_now_us();
 	memcpy(s->head, j->apdu, MIN(j->n, sizeof(s->head)));
 	card_transmit(s->card, j->apdu, j->n);
 }
@@ -103,6 +104,7 @@ static void hand_over(struct slot *s)
 	memcpy(answer, s->answer, n);
 	s->answer_there = false;
 	s->flying = NULL;
+	s->apdu_us += ev_now_us() - s->apdu_began_us;
 	if (j) {
 		j->queued = false;
 		j->done(j, answer, n);
