@@ -67,6 +67,7 @@ static void put_part_of(FILE *f, const char *before, struct text t)
 
 static void print_job(struct json_object *job)
 {
+	static char last[256];
 	int64_t percent = member_count(job, "percent");
 	struct note n;
 
@@ -82,41 +83,65 @@ static void print_job(struct json_object *job)
 			print_safe(n.f, json_member_text(job, "text"));
 		}
 	}
-	print_line("Job", note_end(&n));
+	if (!text_eq(text_of(note_end(&n)), last)) {
+		snprintf(last, sizeof(last), "%s", note_end(&n));
+		print_line("Job", last);
+	}
 	note_free(&n);
+}
+
+/* A line unless it is the one that was printed last in its place. */
+static void print_news(char last[256], const char *words)
+{
+	if (!words[0] || text_eq(text_of(words), last))
+		return;
+	snprintf(last, 256, "%s", words);
+	print_line("IPA", words);
+}
+
+/* What has come of it: each thing that was done is told once. */
+static void print_outcome(struct json_object *record)
+{
+	static char last[256];
+	static int64_t took;
+	struct note line;
+
+	if (member_count(record, "ago_s") != 0 || member_count(record, "duration_ms") == took)
+		return;
+	took = member_count(record, "duration_ms");
+	last[0] = '\0';
+	note_begin(&line);
+	if (line.f) {
+		print_safe(line.f, json_member_text(record, "what"));
+		fputs(": ", line.f);
+		print_safe(line.f, json_member_text(record, "outcome"));
+	}
+	print_news(last, note_end(&line));
+	note_free(&line);
 }
 
 /* What is done for an eIM, step by step, and what has come of it. */
 static void print_ipa(struct json_object *ipa)
 {
 	static char last[256];
-	struct json_object *history = json_member(ipa, "history"), *record = NULL;
-	struct text doing = json_member_text(ipa, "doing");
+	struct json_object *history = json_member(ipa, "history");
+	struct text doing = json_member_text(ipa, "doing"), step = json_member_text(ipa, "step");
 	int64_t percent = member_count(json_member(ipa, "download"), "percent");
 	size_t n = json_object_is_type(history, json_type_array) ? json_object_array_length(history) : 0;
 	struct note line;
-	const char *words;
 
 	if (n)
-		record = json_object_array_get_idx(history, n - 1);
+		print_outcome(json_object_array_get_idx(history, n - 1));
 	note_begin(&line);
-	if (line.f && doing.n && json_member_text(ipa, "step").n) {
+	if (line.f && doing.n && step.n) {
 		print_safe(line.f, doing);
 		fputs(": ", line.f);
-		print_safe(line.f, json_member_text(ipa, "step"));
+		print_safe(line.f, step);
 		/* By tens: a line is not for every segment. */
 		if (percent >= 0)
 			fprintf(line.f, " %lld %%", (long long)percent / 10 * 10);
-	} else if (line.f && !doing.n && record && member_count(record, "ago_s") == 0) {
-		print_safe(line.f, json_member_text(record, "what"));
-		fputs(": ", line.f);
-		print_safe(line.f, json_member_text(record, "outcome"));
 	}
-	words = note_end(&line);
-	if (words[0] && !text_eq(text_of(words), last)) {
-		snprintf(last, sizeof(last), "%s", words);
-		print_line("IPA", words);
-	}
+	print_news(last, note_end(&line));
 	note_free(&line);
 }
 

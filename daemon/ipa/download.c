@@ -468,8 +468,9 @@ static int give_segment(struct proc *p)
 			return STEP_SKIP;
 	}
 	d->loading = true;
+	r = ipa_ask_card_here(ipa_of(p), ES10B_LOAD_BPP, segment);
 	show_progress(d);
-	return ipa_ask_card_here(ipa_of(p), ES10B_LOAD_BPP, segment);
+	return r;
 }
 
 static int keep_result(struct ipa_download *d, struct octets bf37, const struct es10b_install *in)

@@ -409,8 +409,10 @@ static void await_ok(int fd)
 	while (n < 6 || memcmp(in + n - 6, "\r\nOK\r\n", 6) != 0) {
 		ssize_t r;
 
-		if (n == sizeof(in) || poll(&w, 1, 10000) <= 0)
+		if (n == sizeof(in) || poll(&w, 1, 10000) <= 0) {
+			fprintf(stderr, "bench_card: got '%.*s'\n", (int)n, in);
 			die("no OK");
+		}
 		r = read(fd, in + n, sizeof(in) - n);
 		if (r <= 0)
 			die("the port is gone");

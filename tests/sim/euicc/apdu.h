@@ -28,6 +28,7 @@ enum {
 	SW_NO_RECORD = 0x6a83,
 	SW_NO_ROOM = 0x6a84,
 	SW_P1P2 = 0x6a86,
+	SW_INVALIDATED = 0x6984,        /* the PIN is disabled */
 	SW_REFERENCE = 0x6a88,
 	SW_OFFSET = 0x6b00,
 	SW_EXACT = 0x6c00,

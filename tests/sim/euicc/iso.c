@@ -431,6 +431,8 @@ static uint16_t run_verify(struct ve *e, const struct apdu *a, struct tlv_out *w
 		return SW_P1P2;
 	if (a->p2 != 0x01 || !p || !p->field[VE_PIN].n)
 		return SW_REFERENCE;
+	if (!p->pin_enabled)
+		return SW_INVALIDATED;
 	if (!a->data.n)
 		return p->pin_tries ? SW_TRIES | p->pin_tries : SW_BLOCKED;
 	if (a->data.n != 8)
