@@ -1,0 +1,419 @@
+#include "support/ipabed.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hex.h"
+#include "core/util.h"
+#include "sim/eim/config.h"
+#include "sim/eim/order.h"
+#include "sim/smdp/add.h"
+#include "support/test.h"
+#include "unit/fake_ev.h"
+
+#define FOLLOW_MS 800
+#define BOOT_MS 1500
+#define HOUR_MS 3600000
+#define WORDS_MAX 32
+
+struct ipabed ipabed;
+
+const char *const trouble_names[_TROUBLE_MAX] = {
+	"nothing", "refused", "silent", "lost", "garbage", "silent after it", "lost after it",
+	"daemon killed", "daemon killed after it", "power cut", "power cut after it", "forbidden",
+	"malformed by status word", "says no", "truncated", "another session", "forged", "away", "unwanted",
+};
+
+bool trouble_is_after(enum trouble t)
+{
+	return t == GARBAGE || t == SILENT_AFTER || t == LOST_AFTER || t == KILLED_AFTER ||
+	       t == POWER_AFTER || t == TRUNCATED || t == OTHER_SESSION || t == FORGED;
+}
+
+enum trouble ipabed_note(enum ipabed_to to, const char *what)
+{
+	struct ipabed_request *q = &ipabed.log[MIN(ipabed.requests, (unsigned)IPABED_REQUESTS_MAX - 1)];
+
+	q->to = to;
+	q->at_ms = ev_now_ms();
+	snprintf(q->what, sizeof(q->what), "%s", what);
+	ipabed.requests++;
+	if (ipabed.requests != ipabed.strike_at)
+		return NOTHING;
+	ipabed.struck = true;
+	return ipabed.trouble;
+}
+
+bool ipabed_ends_daemon(enum trouble t)
+{
+	if (t != KILLED && t != KILLED_AFTER && t != POWER && t != POWER_AFTER)
+		return false;
+	ipabed.daemon_ended = true;
+	return true;
+}
+
+/* --- the module and its network ------------------------------------------------------------------------- */
+
+bool ipabed_enabled_is(const char *iccid)
+{
+	struct ve_profile *p = ve_profile_enabled(euicc_card_state(ipabed.card.card));
+
+	return p ? ipabed_on_card(iccid) == p : !iccid[0];
+}
+
+const struct ve_profile *ipabed_on_card(const char *iccid)
+{
+	struct ve_state *s = euicc_card_state(ipabed.card.card);
+	uint8_t raw[ES10_ICCID_OCTETS];
+
+	if (es10_iccid_from_text(text_of(iccid), raw) < 0)
+		return NULL;
+	for (size_t k = 0; k < s->n_profiles; k++)
+		if (octets_same(blob_octets(&s->profiles[k].field[VE_ICCID]), octets_from(raw, sizeof(raw))))
+			return &s->profiles[k];
+	return NULL;
+}
+
+/* The module uses whatever is enabled on the card, and registers where there is coverage. */
+static void network(bool powered)
+{
+	static const uint8_t plmn[] = { 0x62, 0xf2, 0x10 };
+
+	ipa_online(&ipabed.ipa, powered && !ipabed_enabled_is(IPABED_C) && !ipabed_enabled_is(""),
+		   octets_from(plmn, sizeof(plmn)));
+}
+
+void ipabed_restart_card(void)
+{
+	ipabed.resets++;
+	card_sim_reset(&ipabed.sim);
+	ipa_card_went(&ipabed.ipa);
+	network(false);
+	ev_alarm_start(&ipabed.boot_alarm, BOOT_MS);
+}
+
+static void on_booted(struct ev_alarm *a)
+{
+	(void)a;
+	ipa_card_came(&ipabed.ipa);
+	network(true);
+}
+
+static void on_follow(struct ipa *i, const char *iccid)
+{
+	(void)i;
+	(void)iccid;
+	ipabed.following = true;
+	network(false);
+	ev_alarm_start(&ipabed.follow_alarm, FOLLOW_MS);
+}
+
+static void on_follow_stop(struct ipa *i)
+{
+	(void)i;
+	ipabed.following = false;
+	ev_alarm_stop(&ipabed.follow_alarm);
+}
+
+static void on_followed(struct ev_alarm *a)
+{
+	(void)a;
+	ipabed.following = false;
+	card_sim_reset(&ipabed.sim);
+	ipa_card_went(&ipabed.ipa);
+	ipa_card_came(&ipabed.ipa);
+	network(true);
+	ipa_followed(&ipabed.ipa, NULL);
+}
+
+static void on_changed(struct ipa *i, unsigned what)
+{
+	(void)i;
+	(void)what;
+}
+
+/* --- the daemon -------------------------------------------------------------------------------------------- */
+
+static void start_daemon(void)
+{
+	struct ipa *i = &ipabed.ipa;
+
+	memset(i, 0, sizeof(*i));
+	i->changed = on_changed;
+	i->follow = on_follow;
+	i->follow_stop = on_follow_stop;
+	i->dial = ipabed_dial;
+	i->dial_server = ipabed_dial_server;
+	i->o = (struct ipa_options){ .state_dir = ipabed.state_dir, .interval_s = IPABED_INTERVAL_S,
+				     .spread_s = 1, .rollback_s = IPABED_ROLLBACK_S };
+	if (ipabed.o.configure)
+		ipabed.o.configure(&i->o);
+	assert_int_equal(ipa_open(i, ipabed_card_open()), 0);
+}
+
+/* Whatever was in memory is gone, nobody is told. */
+static void kill_daemon(void)
+{
+	ev_alarm_stop(&ipabed.follow_alarm);
+	ipabed.following = false;
+	ipa_close(&ipabed.ipa);
+	ipabed_eim_stop();
+	ipabed_smdp_stop();
+}
+
+void ipabed_restart_daemon(bool cut)
+{
+	ipabed.daemon_ended = false;
+	kill_daemon();
+	fake_ev_run(100);
+	start_daemon();
+	if (cut) {
+		ipabed_restart_card();
+		return;
+	}
+	/* The module is as it was: it goes on with what the card had when it was read last. */
+	ipa_card_came(&ipabed.ipa);
+	network(true);
+}
+
+static bool has_ended(void *arg)
+{
+	(void)arg;
+	return ipabed.daemon_ended;
+}
+
+void ipabed_run(unsigned ms)
+{
+	uint64_t end = ev_now_ms() + ms;
+
+	while (ev_now_ms() < end && fake_ev_until(has_ended, NULL, (unsigned)(end - ev_now_ms())))
+		ipabed_restart_daemon(ipabed.trouble == POWER || ipabed.trouble == POWER_AFTER);
+}
+
+/* --- beginning and end --------------------------------------------------------------------------------------- */
+
+static const char *pki_path(const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "tests/vectors/rsp/pki/%s%s%s", ipabed.o.pki ? ipabed.o.pki : "nist",
+		 file[0] ? "/" : "", file);
+	return path;
+}
+
+static void make_eim(void)
+{
+	se_eim_init(&ipabed.eim, "");
+	ipabed.eim.indirect = true;
+	assert_int_equal(se_key_load(pki_path("eimsign.key.pem"), &ipabed.eim.key), 0);
+	assert_int_equal(se_anchor_load(&ipabed.eim.anchors, pki_path("ci.der")), 0);
+	assert_int_equal(se_card_new(&ipabed.eim, IPABED_EID, &ipabed.account), 0);
+	ipabed_eim_open();
+}
+
+static void make_smdp(void)
+{
+	sdp_init(&ipabed.smdp);
+	text_copy(TEXT(IPABED_HOST), ipabed.smdp.hosts[0], SDP_HOST_MAX);
+	ipabed.smdp.hosts_n = 1;
+	ipabed_smdp_open();
+}
+
+/* Only where it has anything to give: tests without downloads are many. */
+static void open_for_business(void)
+{
+	char why[SDP_WHY_MAX];
+
+	if (ipabed.smdp.pki_n)
+		return;
+	assert_int_equal(sdp_pki_load(&ipabed.smdp.pki[0], pki_path(""), why), 0);
+	ipabed.smdp.pki_n = 1;
+}
+
+static void associate(void)
+{
+	struct se_config_wish wish = { .form = SE_FORM_ADD_INITIAL, .trust = SE_TRUST_NONE };
+	uint8_t request[2048];
+	char digits[4097];
+	const char *why;
+	size_t n;
+
+	assert_int_equal(se_config_own(&ipabed.eim, &wish, request, sizeof(request), &n, &why), 0);
+	hex_encode(request, n, digits, sizeof(digits));
+	talk_isdr(&ipabed.card);
+	assert_string_equal(talk_es10(&ipabed.card, digits), "BF5704A0020500");
+}
+
+static void make_card(void)
+{
+	static const struct euicc_profile three[] = {
+		{ .iccid = TEXT(IPABED_A), .name = TEXT("A"), .enabled = true,
+		  .notify = TEXT(IPABED_HOST) },
+		{ .iccid = TEXT(IPABED_B), .name = TEXT("B"), .notify = TEXT(IPABED_HOST) },
+		{ .iccid = TEXT(IPABED_C), .name = TEXT("C"), .notify = TEXT(IPABED_HOST) },
+	};
+	struct euicc_recipe r = { .eid = TEXT(IPABED_EID), .personality = ipabed.o.personality,
+				  .version = _VE_VERSION_MAX, .profiles = three, .n_profiles = 3,
+				  .pki = { pki_path("") } };
+
+	talk_make(&ipabed.card, &r);
+	talk_open(&ipabed.card, NULL);
+}
+
+void ipabed_open(const struct ipabed_options *o)
+{
+	char dir[sizeof(ipabed.state_dir)];
+
+	fake_ev_reset();
+	memcpy(dir, ipabed.state_dir, sizeof(dir));
+	memset(&ipabed, 0, sizeof(ipabed));
+	memcpy(ipabed.state_dir, dir, sizeof(dir));
+	ipabed.o = *o;
+	ipabed.follow_alarm.fired = on_followed;
+	ipabed.boot_alarm.fired = on_booted;
+	make_eim();
+	make_smdp();
+	make_card();
+	if (!o->no_eim)
+		associate();
+	talk_reset(&ipabed.card);
+	card_sim_init(&ipabed.sim, ipabed.card.card);
+	start_daemon();
+	ipa_card_came(&ipabed.ipa);
+	network(true);
+	/* The eIM learns the card's certificates. */
+	if (!o->no_eim) {
+		struct se_package *p = ipabed_queue("list-profiles");
+
+		fake_ev_run(60000);
+		assert_int_equal(p->state, SE_DONE);
+	} else {
+		fake_ev_run(60000);
+	}
+	ipabed.requests = 0;
+}
+
+static void remove_files(void)
+{
+	char path[300];
+	const char *name;
+
+	while ((name = ipabed_file_left())) {
+		snprintf(path, sizeof(path), "%s/%s", ipabed.state_dir, name);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+void ipabed_close(void)
+{
+	ev_alarm_stop(&ipabed.boot_alarm);
+	kill_daemon();
+	fake_ev_settle();
+	card_sim_done(&ipabed.sim);
+	talk_close(&ipabed.card);
+	se_eim_done(&ipabed.eim);
+	sdp_done(&ipabed.smdp);
+	remove_files();
+}
+
+void ipabed_make_dir(void)
+{
+	strcpy(ipabed.state_dir, "/tmp/cellmux-bed-XXXXXX");
+	assert_non_null(mkdtemp(ipabed.state_dir));
+}
+
+void ipabed_remove_dir(void)
+{
+	assert_int_equal(rmdir(ipabed.state_dir), 0);
+}
+
+/* --- orders --------------------------------------------------------------------------------------------------- */
+
+static int words_of(char *line, char *words[WORDS_MAX])
+{
+	char *word;
+	int n = 0;
+
+	while ((word = strsep(&line, " "))) {
+		assert_true(n < WORDS_MAX - 1);
+		words[n++] = word;
+	}
+	words[n] = NULL;
+	return n;
+}
+
+struct se_package *ipabed_queue(const char *line)
+{
+	static struct se_order order;
+	char copy[512], why[SE_WHY_MAX], *words[WORDS_MAX];
+	struct se_package *p;
+	int n;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	n = words_of(copy, words);
+	if (se_order_parse(n, words, ".", ipabed.account->version, &order, why))
+		fail_msg("%s: %s", line, why);
+	p = se_package_order(ipabed.account, &order);
+	assert_non_null(p);
+	return p;
+}
+
+struct sdp_profile *ipabed_offer(const char *line)
+{
+	char copy[512], *words[WORDS_MAX], *said = NULL;
+	size_t said_n;
+	FILE *out = open_memstream(&said, &said_n);
+	int r;
+
+	open_for_business();
+	snprintf(copy, sizeof(copy), "add %s", line);
+	r = sdp_add(&ipabed.smdp, words_of(copy, words), words, out);
+	fclose(out);
+	if (r)
+		fail_msg("%s: %s", copy, said);
+	free(said);
+	return list_entry(ipabed.smdp.profiles.prev, struct sdp_profile, node);
+}
+
+/* --- looking ---------------------------------------------------------------------------------------------------- */
+
+bool ipabed_is_idle(void)
+{
+	return !ipabed.ipa.now && list_empty(&ipabed.ipa.queue) && !ipabed_eim_is_asked() &&
+	       !ipabed_smdp_is_asked() && !ipabed_card_is_asked();
+}
+
+const char *ipabed_file_left(void)
+{
+	static char name[256];
+	DIR *d = opendir(ipabed.state_dir);
+	struct dirent *e;
+
+	assert_non_null(d);
+	name[0] = '\0';
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			snprintf(name, sizeof(name), "%s", e->d_name);
+	closedir(d);
+	return name[0] ? name : NULL;
+}
+
+unsigned ipabed_busiest_hour(bool servers)
+{
+	unsigned n = MIN(ipabed.requests, (unsigned)IPABED_REQUESTS_MAX), most = 0, now = 0, first = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		if ((ipabed.log[k].to != TO_CARD) != servers)
+			continue;
+		now++;
+		while (ipabed.log[first].at_ms + HOUR_MS < ipabed.log[k].at_ms) {
+			now -= (ipabed.log[first].to != TO_CARD) == servers;
+			first++;
+		}
+		most = MAX(most, now);
+	}
+	return most;
+}

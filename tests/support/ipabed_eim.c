@@ -1,0 +1,375 @@
+/* The bed's way to the eIM, with trouble on it, and the eIM's own way to the SM-DP+. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/util.h"
+#include "sim/eim/relay.h"
+#include "support/ipabed.h"
+#include "support/test.h"
+
+#define WAY_MS 20
+#define TIMEOUT_MS 60000
+#define HANDLE 0xbf3d
+
+static struct road {
+	struct eim_link link;
+	struct eim_exchange *now;
+	struct ev_alarm alarm;
+	enum trouble trouble;
+	struct se_exchange asked;
+	bool late;                      /* a relay has it */
+} road;
+
+/* --- the end of an exchange ---------------------------------------------------------------------------- */
+
+static void end_road(const struct cause *why)
+{
+	struct eim_exchange *x = road.now;
+
+	road.now = NULL;
+	if (why) {
+		free(x->reply);
+		x->reply = NULL;
+		x->reply_n = 0;
+		snprintf(x->text, sizeof(x->text), "trouble on the way");
+	}
+	x->done(x, why);
+}
+
+static void end_with_status(int status)
+{
+	end_road(&(struct cause){ CAUSE_REFUSED, "http", status, NULL });
+}
+
+/* The error alternatives, SGP.32 6.3: undefined error. One that has no answer can only be refused. */
+static void answer_no(struct eim_exchange *x)
+{
+	uint32_t tag = (uint32_t)x->request[0] << 8 | x->request[1];
+	uint8_t no[] = { x->request[0], x->request[1], 0x03, 0x81, 0x01, 0x7f };
+
+	if (tag == HANDLE) {
+		end_with_status(400);
+		return;
+	}
+	if (tag == 0xbf4f || tag == 0xbf50)
+		no[3] = 0x02;
+	if (tag == 0xbf3b)
+		no[3] = 0x82;
+	x->reply = malloc(sizeof(no));
+	assert_non_null(x->reply);
+	memcpy(x->reply, no, sizeof(no));
+	x->reply_n = sizeof(no);
+	end_road(NULL);
+}
+
+/* One bit of the transactionId: A0 { 80 … } in the answers of downloads. */
+static void turn_transaction(struct eim_exchange *x)
+{
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, octets_from(x->reply, x->reply_n)), ok;
+	struct octets tid;
+
+	ok = tlv_enter(&top, tlv_peek(&top));
+	ok = tlv_enter(&ok, 0xa0);
+	tid = tlv_take(&ok, 0x80);
+	if (!doc.fault && tid.n)
+		x->reply[tid.p - x->reply] ^= 0x01;
+}
+
+static void strike(enum trouble t)
+{
+	struct eim_exchange *x = road.now;
+
+	if (ipabed_ends_daemon(t))
+		return;
+	switch (t) {
+	case REFUSED:
+		end_with_status(500);
+		break;
+	case FORBIDDEN:
+	case UNWANTED:
+		end_with_status(404);
+		break;
+	case SAYS_NO:
+		answer_no(x);
+		break;
+	case GARBAGE:
+		for (size_t k = 0; k < x->reply_n; k++)
+			x->reply[k] ^= 0x5a;
+		end_road(NULL);
+		break;
+	case TRUNCATED:
+		x->reply_n /= 2;
+		end_road(NULL);
+		break;
+	case OTHER_SESSION:
+		turn_transaction(x);
+		end_road(NULL);
+		break;
+	case SILENT:
+	case SILENT_AFTER:
+	case AWAY:
+		end_road(&(struct cause){ CAUSE_TIMEOUT, "http", -1, NULL });
+		break;
+	case LOST:
+	case LOST_AFTER:
+		end_road(&(struct cause){ CAUSE_LINK_LOST, "http", -1, NULL });
+		break;
+	case FORGED:
+	case MALFORMED_SW:
+	case NOTHING:
+	case KILLED:
+	case KILLED_AFTER:
+	case POWER:
+	case POWER_AFTER:
+	case _TROUBLE_MAX:
+		end_road(NULL);
+		break;
+	}
+}
+
+/* --- the exchange ------------------------------------------------------------------------------------------ */
+
+static void answered(void)
+{
+	struct eim_exchange *x = road.now;
+	enum trouble t = road.trouble;
+	unsigned status = road.asked.status;
+
+	road.late = false;
+	road.trouble = NOTHING;
+	x->reply = road.asked.response;
+	x->reply_n = road.asked.response_n;
+	road.asked = (struct se_exchange){ .card = NULL };
+	if (t != NOTHING)
+		strike(t);
+	else if (status >= 400)
+		end_with_status((int)status);
+	else
+		end_road(NULL);
+}
+
+static void on_answered(struct se_exchange *a)
+{
+	(void)a;
+	answered();
+}
+
+/*
+ * What an eIM sends again after a while it sends by the clock of the machine: here that is the time
+ * since it was sent on the virtual one.
+ */
+static void set_resend_time(void)
+{
+	static uint64_t sent_ms;
+	static unsigned sent;
+	unsigned now = 0;
+	struct se_package *p;
+
+	list_for_each(p, &ipabed.account->packages, node)
+		now += p->sent;
+	if (now != sent) {
+		sent = now;
+		sent_ms = ev_now_ms();
+	}
+	ipabed.eim.resend_download_s = ev_now_ms() - sent_ms > 1500000 ? 0 : 86400;
+}
+
+static void ask(struct eim_exchange *x)
+{
+	set_resend_time();
+	road.asked = (struct se_exchange){ .request = octets_from(x->request, x->request_n),
+					   .done = on_answered };
+	road.late = se_esipa_handle(&ipabed.eim, &road.asked) == SE_LATER;
+	if (!road.late)
+		answered();
+}
+
+static void on_arrived(struct ev_alarm *a)
+{
+	struct eim_exchange *x = road.now;
+	uint32_t tag = (uint32_t)x->request[0] << 8 | x->request[1];
+	enum trouble t = road.trouble;
+
+	(void)a;
+	if (!ipabed.ipa.online || ipabed.away_until_ms[TO_EIM] > ev_now_ms())
+		end_road(&(struct cause){ CAUSE_TIMEOUT, "http", -1, NULL });
+	else if (ipabed.unwanted && tag == HANDLE)
+		end_with_status(404);
+	else if (t != NOTHING && !trouble_is_after(t))
+		strike(t);
+	else
+		ask(x);
+}
+
+static void on_exchange(struct eim_link *l, struct eim_exchange *x)
+{
+	bool away = !ipabed.ipa.online || ipabed.away_until_ms[TO_EIM] > ev_now_ms();
+	char what[48];
+
+	(void)l;
+	snprintf(what, sizeof(what), "ESipa %02X%02X", x->request[0], x->request[1]);
+	x->reply = NULL;
+	x->reply_n = 0;
+	road.now = x;
+	road.trouble = ipabed_note(TO_EIM, what);
+	if (road.trouble == AWAY)
+		ipabed.away_until_ms[TO_EIM] = ev_now_ms() + IPABED_AWAY_S * 1000;
+	ipabed.unwanted |= road.trouble == UNWANTED;
+	away |= road.trouble == AWAY || road.trouble == SILENT;
+	road.alarm.fired = on_arrived;
+	ev_alarm_start(&road.alarm, away ? TIMEOUT_MS : WAY_MS);
+}
+
+static void drop(void)
+{
+	ev_alarm_stop(&road.alarm);
+	if (road.late)
+		se_esipa_abandon(&ipabed.eim, &road.asked);
+	free(road.asked.response);
+	road.asked = (struct se_exchange){ .card = NULL };
+	if (road.now) {
+		free(road.now->reply);
+		road.now->reply = NULL;
+	}
+	road.now = NULL;
+	road.late = false;
+	road.trouble = NOTHING;
+}
+
+static void on_cancel(struct eim_link *l, struct eim_exchange *x)
+{
+	(void)l;
+	if (road.now == x)
+		drop();
+}
+
+static void nothing(struct eim_link *l)
+{
+	(void)l;
+}
+
+static const struct eim_link_ops ops = {
+	.exchange = on_exchange, .cancel = on_cancel, .close = nothing, .free = nothing,
+};
+
+struct eim_link *ipabed_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+{
+	(void)i;
+	(void)e;
+	(void)why;
+	road.link.ops = &ops;
+	return &road.link;
+}
+
+bool ipabed_eim_is_asked(void)
+{
+	return road.now != NULL;
+}
+
+/* --- the eIM's way to the SM-DP+ ---------------------------------------------------------------------------- */
+
+static struct relay {
+	struct se_relay face;
+	struct se_exchange *x;
+	uint32_t tag;
+	struct ev_alarm alarm;
+} relay;
+
+static struct se_rsp_order order_in_flight(void)
+{
+	struct se_rsp_order order = { .address = "" };
+	struct se_package *p;
+
+	list_for_each(p, &ipabed.account->packages, node)
+		if (p->kind == SE_KIND_DOWNLOAD && p->state == SE_SENT)
+			se_rsp_order_of(octets_from(p->body, p->body_n), &order);
+	return order;
+}
+
+static void relay_answer(const char *body, const char *function, const struct se_rsp_order *order)
+{
+	struct se_exchange *x = relay.x;
+	enum trouble t = ipabed_note(TO_SMDP_BY_EIM, function);
+	struct cause why = { 0 };
+	struct sdp_reply reply;
+	uint8_t error[16];
+	struct octets tid;
+
+	relay.x = NULL;
+	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), t, &reply, &why);
+	x->status = 200;
+	if (cause_is_set(&why) ||
+	    se_rsp_answer(relay.tag, octets_text(sdp_blob_octets(&reply.body)), order->matching_id,
+			  &x->response, &x->response_n, &tid) < 0)
+		se_esipa_reply(x, octets_from(error, se_rsp_error(relay.tag, 127, error)));
+	sdp_reply_done(&reply);
+	x->done(x);
+}
+
+static void on_relayed(struct ev_alarm *a)
+{
+	struct se_rsp_order order = order_in_flight();
+	const char *function;
+	char *body;
+
+	(void)a;
+	if (!order.address[0])
+		snprintf(order.address, sizeof(order.address), "%s", IPABED_HOST);
+	body = se_rsp_request(relay.tag, relay.x->request, order.address, &function);
+	assert_non_null(body);
+	relay_answer(body, function, &order);
+	free(body);
+}
+
+static int on_request(struct se_relay *r, struct se_card *c, uint32_t tag, struct se_exchange *x)
+{
+	(void)r;
+	(void)c;
+	assert_null(relay.x);
+	relay.x = x;
+	relay.tag = tag;
+	relay.alarm.fired = on_relayed;
+	ev_alarm_start(&relay.alarm, WAY_MS);
+	return 0;
+}
+
+static void on_abandon(struct se_relay *r, struct se_exchange *x)
+{
+	(void)r;
+	if (relay.x != x)
+		return;
+	relay.x = NULL;
+	ev_alarm_stop(&relay.alarm);
+}
+
+/* It sees to it by itself that the SM-DP+ gets it: that is not what is tested here. */
+static void on_notify(struct se_relay *r, struct se_card *c, struct octets note)
+{
+	struct cause why = { 0 };
+	struct sdp_reply reply;
+	const char *function;
+	char *body = se_rsp_request(0, note, IPABED_HOST, &function);
+
+	(void)r;
+	(void)c;
+	assert_non_null(body);
+	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), NOTHING, &reply, &why);
+	sdp_reply_done(&reply);
+	free(body);
+}
+
+void ipabed_eim_open(void)
+{
+	memset(&road, 0, sizeof(road));
+	memset(&relay, 0, sizeof(relay));
+	relay.face = (struct se_relay){ .request = on_request, .abandon = on_abandon, .notify = on_notify };
+	ipabed.eim.relay = &relay.face;
+}
+
+void ipabed_eim_stop(void)
+{
+	drop();
+}
