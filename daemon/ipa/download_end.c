@@ -93,13 +93,14 @@ int ipa_cancel_at_server(struct proc *p)
 enum step_verdict ipa_cancelled_at_server(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
+	const struct ipa_download *d = i->download;
 
-	if (p->answer.kind != CAUSE_NONE)
+	if (p->answer.kind != CAUSE_NONE || (!d->indirect && !ipa_server_took(i)))
 		log_info("ipa", "download: the server does not confirm the end of the session: %s, ignoring",
 			 i->error_text);
 	else
 		log_info("ipa", "download: session cancelled, %s",
-			 es10b_cancel_reason_name(i->download->cancel));
+			 es10b_cancel_reason_name(d->cancel));
 	i->error_text[0] = '\0';
 	return STEP_NEXT;
 }
@@ -168,7 +169,7 @@ enum step_verdict ipa_download_delivered(struct proc *p)
 	struct ipa *i = ipa_of(p);
 	struct ipa_download *d = download_of(p);
 
-	if (p->answer.kind == CAUSE_NONE) {
+	if (ipa_server_took(i)) {
 		d->delivered = true;
 		ipa_download_note(d, "delivered");
 		return STEP_NEXT;
@@ -247,14 +248,22 @@ enum step_verdict ipa_download_reported(struct proc *p)
 
 /* --- on the card ------------------------------------------------------------------------------------------------- */
 
-/* Only when everybody has it: until then it may have to be sent once more. */
+/*
+ * Only when everybody has it: until then it may have to be sent once more. One that the eIM refuses, and
+ * ought to have passed on, stays: it is offered like any other notification.
+ */
+static bool has_arrived(const struct ipa_download *d)
+{
+	return d->indirect ? d->reported : d->delivered && (d->reported || d->refused);
+}
+
 int ipa_download_remove(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
 	struct ipa_download *d = download_of(p);
 	struct tlv_out w = ipa_writer(i);
 
-	if (!d->result.n || !(d->reported || d->refused) || !(d->indirect || d->delivered))
+	if (!d->result.n || !has_arrived(d))
 		return STEP_SKIP;
 	es10b_remove_notification_encode(&w, d->result_seq);
 	return ipa_ask_card_anyway(i, ES10B_REMOVE_NOTIFICATION, &w);

@@ -456,3 +456,18 @@ int ipa_server_package(struct ipa_download *d)
 	}
 	return r < 0 ? unreadable(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, why) : 0;
 }
+
+bool ipa_server_took(struct ipa *i)
+{
+	char why[ES9P_WHY_MAX];
+	struct es9p_status status;
+
+	if (i->proc.answer.kind != CAUSE_NONE)
+		return false;
+	/* What is no status is no refusal either: HTTP has said yes. */
+	if (es9p_header_decode(i->answer, &status, why) < 0 || !status.failed)
+		return true;
+	ipa_explain(i, "%s (%s/%s)%s%s", es9p_status_words(&status) ? es9p_status_words(&status) : "failed",
+		    status.subject, status.reason, status.message[0] ? ": " : "", status.message);
+	return false;
+}

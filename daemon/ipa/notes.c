@@ -277,14 +277,14 @@ static enum step_verdict delivered(struct proc *p)
 	struct ipa *i = ipa_of(p);
 	struct ipa_notes *n = notes_of(p);
 
-	if (p->answer.kind == CAUSE_NONE) {
+	if (ipa_server_took(i)) {
 		n->acked[n->n_acked++] = n->pending[p->piece];
 		return STEP_AGAIN;
 	}
 	log_info("ipa", "notification %u stays for %s: %s", n->pending[p->piece], n->address, i->error_text);
 	i->error_text[0] = '\0';
 	n->n_failed++;
-	n->unreachable = i->eim_why.kind != CAUSE_REFUSED;
+	n->unreachable = p->answer.kind != CAUSE_NONE && i->eim_why.kind != CAUSE_REFUSED;
 	return STEP_AGAIN;
 }
 

@@ -159,6 +159,8 @@ int ipa_server_package(struct ipa_download *d);
 /* Not one function can be asked: 0, or -1 as above. */
 int ipa_server_dial(struct ipa_download *d);
 void ipa_server_hang_up(struct ipa_download *d);
+/* For judges of what has no answer but yes or no in JSON: it is yes. Else why in ipa_error_text(). */
+bool ipa_server_took(struct ipa *i);
 
 /* download_check.c: may this profile be installed? Fails the download where not. */
 void ipa_download_check_oid(struct ipa_download *d);
