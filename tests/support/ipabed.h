@@ -56,7 +56,7 @@ enum trouble {
 	OTHER_SESSION,  /* servers: another transaction in the answer */
 	FORGED,         /* servers: signatures that are wrong */
 	AWAY,           /* the server, for longer than a visit lasts */
-	UNWANTED,       /* the eIM: takes no HandleNotification any more */
+	UNWANTED,       /* the eIM: takes no HandleNotification for as long */
 	_TROUBLE_MAX
 };
 
@@ -95,7 +95,7 @@ struct ipabed {
 	bool struck;
 	bool daemon_ended;              /* it is to be ended, as soon as the loop is out */
 	uint64_t away_until_ms[_TO_MAX];
-	bool unwanted;
+	uint64_t unwanted_until_ms;
 	unsigned resets;                /* of the card */
 
 	/* ipabed*.c only */

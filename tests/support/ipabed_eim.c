@@ -12,6 +12,7 @@
 #define WAY_MS 20
 #define TIMEOUT_MS 60000
 #define HANDLE 0xbf3d
+#define BEGUN_MAX 32
 
 static struct road {
 	struct eim_link link;
@@ -196,7 +197,7 @@ static void on_arrived(struct ev_alarm *a)
 	(void)a;
 	if (!ipabed.ipa.online || ipabed.away_until_ms[TO_EIM] > ev_now_ms())
 		end_road(&(struct cause){ CAUSE_TIMEOUT, "http", -1, NULL });
-	else if (ipabed.unwanted && tag == HANDLE)
+	else if (ipabed.unwanted_until_ms > ev_now_ms() && tag == HANDLE)
 		end_with_status(404);
 	else if (t != NOTHING && !trouble_is_after(t))
 		strike(t);
@@ -217,7 +218,8 @@ static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 	road.trouble = ipabed_note(TO_EIM, what);
 	if (road.trouble == AWAY)
 		ipabed.away_until_ms[TO_EIM] = ev_now_ms() + IPABED_AWAY_S * 1000;
-	ipabed.unwanted |= road.trouble == UNWANTED;
+	if (road.trouble == UNWANTED)
+		ipabed.unwanted_until_ms = ev_now_ms() + IPABED_AWAY_S * 1000;
 	away |= road.trouble == AWAY || road.trouble == SILENT;
 	road.alarm.fired = on_arrived;
 	ev_alarm_start(&road.alarm, away ? TIMEOUT_MS : WAY_MS);
@@ -276,6 +278,8 @@ static struct relay {
 	struct se_exchange *x;
 	uint32_t tag;
 	struct ev_alarm alarm;
+	uint8_t begun[BEGUN_MAX][SDP_TID_MAX];  /* sessions with the SM-DP+ */
+	unsigned begun_n;
 } relay;
 
 static struct se_rsp_order order_in_flight(void)
@@ -289,6 +293,30 @@ static struct se_rsp_order order_in_flight(void)
 	return order;
 }
 
+static void remember(struct octets tid)
+{
+	if (relay.tag == 0xbf39 && tid.n == SDP_TID_MAX)
+		memcpy(relay.begun[relay.begun_n++ % BEGUN_MAX], tid.p, tid.n);
+}
+
+/* The result of a download that went through here; others are the IPA's to deliver. */
+static bool is_mine(struct octets note)
+{
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, note), body;
+	struct octets tid;
+
+	if (tlv_peek(&top) != 0xbf37)
+		return true;
+	body = tlv_enter(&top, 0xbf37);
+	body = tlv_enter(&body, 0xbf27);
+	tid = tlv_take(&body, 0x80);
+	for (unsigned k = 0; k < MIN(relay.begun_n, (unsigned)BEGUN_MAX); k++)
+		if (octets_same(tid, octets_from(relay.begun[k], SDP_TID_MAX)))
+			return true;
+	return false;
+}
+
 static void relay_answer(const char *body, const char *function, const struct se_rsp_order *order)
 {
 	struct se_exchange *x = relay.x;
@@ -296,7 +324,7 @@ static void relay_answer(const char *body, const char *function, const struct se
 	struct cause why = { 0 };
 	struct sdp_reply reply;
 	uint8_t error[16];
-	struct octets tid;
+	struct octets tid = { 0 };
 
 	relay.x = NULL;
 	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), t, &reply, &why);
@@ -305,6 +333,7 @@ static void relay_answer(const char *body, const char *function, const struct se
 	    se_rsp_answer(relay.tag, octets_text(sdp_blob_octets(&reply.body)), order->matching_id,
 			  &x->response, &x->response_n, &tid) < 0)
 		se_esipa_reply(x, octets_from(error, se_rsp_error(relay.tag, 127, error)));
+	remember(tid);
 	sdp_reply_done(&reply);
 	x->done(x);
 }
@@ -351,10 +380,13 @@ static void on_notify(struct se_relay *r, struct se_card *c, struct octets note)
 	struct cause why = { 0 };
 	struct sdp_reply reply;
 	const char *function;
-	char *body = se_rsp_request(0, note, IPABED_HOST, &function);
+	char *body;
 
 	(void)r;
 	(void)c;
+	if (!is_mine(note))
+		return;
+	body = se_rsp_request(0, note, IPABED_HOST, &function);
 	assert_non_null(body);
 	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), NOTHING, &reply, &why);
 	sdp_reply_done(&reply);

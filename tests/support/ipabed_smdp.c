@@ -94,6 +94,7 @@ void ipabed_smdp_serve(enum ipabed_to to, const char *function, struct octets bo
 		       struct sdp_reply *ret, struct cause *why)
 {
 	char path[96];
+	struct sdp_faults before = ipabed.smdp.faults;
 	struct sdp_request q = { .method = TEXT("POST"), .content_type = TEXT("application/json"),
 				 .admin_protocol = TEXT("gsma/rsp/v2.2.2"), .body = body };
 
@@ -109,7 +110,9 @@ void ipabed_smdp_serve(enum ipabed_to to, const char *function, struct octets bo
 		q.path = text_of(path);
 		sdp_serve(&ipabed.smdp, &q, ret);
 	}
-	ipabed.smdp.faults.n = 0;
+	/* What was armed for this answer is not kept for another one. */
+	if (ipabed.smdp.faults.struck == before.struck)
+		ipabed.smdp.faults = before;
 	*why = way_back(t, ret->status);
 }
 
