@@ -1,0 +1,346 @@
+/* Virtual ports: prompts, data mode, clients that come and go, the pseudo terminal. */
+#include "support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "support/fake_port.h"
+#include "support/portbed.h"
+#include "unit/fake_ev.h"
+
+/* --- dialogue --------------------------------------------------------------------------------- */
+
+static void a_message_is_typed_at_the_prompt_and_sent_whole(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0+CMGF=1\r", "ATE0+CMGF=1\r\r\nOK\r\n");
+	portbed_says(0, "AT+CMGS=\"+49170\"\r", "\r\n> ");
+	portbed_says(0, "first\r", "\r\n> ");
+	/* The line is the message's: who else asks has to wait. */
+	portbed_type(1, "ATE0I\r");
+	fake_ev_run(5000);
+	assert_string_equal(portbed_got(1), "ATE0I\r");
+	portbed_says(0, "second\x1a", "\r\n+CMGS: 5\r\n\r\nOK\r\n");
+	assert_string_equal(portbed.typed, "first\rsecond");
+	assert_string_equal(portbed_got(1), "\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+}
+
+static void a_script_may_type_its_message_ahead(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	portbed_says(0, "AT+CMGS=23\r0011000C91\x1a" "AT+CSQ\r",
+	     "\r\n> \r\n+CMGS: 5\r\n\r\nOK\r\n\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+	assert_string_equal(portbed.typed, "0011000C91");
+}
+
+static void a_prompt_may_be_cancelled_left_or_forgotten(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0+CMEE=1\r", "ATE0+CMEE=1\r\r\nOK\r\n");
+	portbed_says(0, "AT+CMGS=23\r", "\r\n> ");
+	portbed_type(0, "0011\x1b");
+	fake_ev_run(6000);
+	assert_string_equal(portbed_got(0), "\r\nERROR\r\n");
+	portbed_says(0, "AT+CMGS=23\r", "\r\n> ");
+	fake_ev_run(70000);
+	assert_string_equal(portbed_got(0), "\r\nERROR\r\n");
+	portbed_says(0, "AT+CMGS=23\r", "\r\n> ");
+	portbed_type(0, "00");
+	portbed_hang_up(0);
+	fake_ev_run(10000);
+	portbed_says(1, "ATE0+CSQ\r", "ATE0+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_says(0, "AT\r", "AT\r\r\nOK\r\n");
+}
+
+static void a_scan_is_aborted_by_a_character_and_others_are_not(void **state)
+{
+	size_t n;
+
+	(void)state;
+	portbed_says(0, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	portbed_says(0, "AT+COPS=?\r", "");
+	n = fake_port.wire.written_n;
+	portbed_says(0, "x", "");       /* within 125 ms */
+	assert_int_equal(fake_port.wire.written_n, n);
+	fake_ev_run(200);
+	portbed_says(0, "x", "");
+	assert_int_equal(fake_port.wire.written_n, n + 1);
+	fake_port_says("\\r\\nOK\\r\\n");
+	fake_ev_run(10);
+	assert_string_equal(portbed_got(0), "\r\nOK\r\n");
+}
+
+static void a_client_that_leaves_has_its_answer_swallowed(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	portbed_says(0, "AT+COPS=?\r", "");
+	portbed_hang_up(0);
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_type(0, "ATE0+CSQ\r");
+	fake_ev_run(100);
+	fake_port_says("\\r\\n+COPS: (2,\"X\",\"X\",\"26201\")\\r\\n\\r\\nOK\\r\\n");
+	fake_ev_run(100);
+	assert_string_equal(portbed_got(0), "ATE0+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+}
+
+/* --- data mode -------------------------------------------------------------------------------- */
+
+static void a_dial_is_refused_unless_the_port_may(void **state)
+{
+	(void)state;
+	portbed_says(1, "ATE0D*99#\r", "ATE0D*99#\r\r\nNO CARRIER\r\n");
+	assert_int_equal(fake_port_count("ATD*99#"), 0);
+}
+
+static void data_mode_is_transparent_from_the_octet_behind_connect(void **state)
+{
+	static const char frame[] = "\x7e\xff\x7d\x23\xc0\x21\x0d\x0a\x00\x01\x7e";
+	char in[64];
+
+	(void)state;
+	portbed_says(0, "ATE0D*99***1#\r", "ATE0D*99***1#\r\r\nCONNECT 150000000\r\n");
+	wire_feed(&fake_port.wire, frame, sizeof(frame) - 1);
+	fake_ev_run(10);
+	assert_int_equal(read(portbed.clients[0], in, sizeof(in)), sizeof(frame) - 1);
+	assert_memory_equal(in, frame, sizeof(frame) - 1);
+	portbed_type(0, "~\xff}#AT+CSQ\r");
+	/* Others wait. */
+	portbed_type(1, "ATE0I\r");
+	fake_ev_run(5000);
+	assert_string_equal(portbed.typed, "~\xff}#AT+CSQ\r");
+	assert_string_equal(portbed_got(1), "ATE0I\r");
+	portbed.in_data = false;
+	fake_port_says("\\r\\nNO CARRIER\\r\\n");
+	fake_ev_run(100);
+	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n");
+	assert_string_equal(portbed_got(1), "\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+	portbed_says(0, "AT\r", "\r\nOK\r\n");
+}
+
+static void a_client_that_leaves_data_mode_has_it_hung_up(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	portbed_hang_up(0);
+	fake_ev_run(15000);
+	assert_non_null(strstr(portbed.typed, "+++"));
+	assert_int_equal(fake_port_count("ATH"), 1);
+	portbed_says(1, "ATE0I\r", "ATE0I\r\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+	assert_int_equal(portbed.modem.st.state, MODEM_READY);
+}
+
+static void an_escape_leads_back_to_commands(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	portbed_type(0, "data+++");     /* no silence before it */
+	fake_ev_run(1500);
+	portbed.in_data = true;
+	portbed.typed[0] = '\0';
+	portbed_got(0);
+	portbed_type(0, "+++");
+	fake_ev_run(1500);
+	portbed.in_data = false;
+	assert_string_equal(portbed_got(0), "\r\nOK\r\n");
+	portbed_says(0, "ATI\r", "\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+}
+
+static void a_module_that_restarts_in_data_mode_ends_it(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	wire_hang_up(&fake_port.wire, EIO);
+	fake_ev_run(10);
+	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n");
+}
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+static void a_client_that_does_not_read_costs_nobody_else_anything(void **state)
+{
+	struct vport *v = portbed.ports.ports[0];
+
+	(void)state;
+	portbed_says(0, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	portbed_says(1, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	for (unsigned i = 0; i < 60000 && !v->stats.dropped; i++) {
+		fake_port_says("\\r\\nRING\\r\\n");
+		fake_ev_run(1);
+		if (i % 100 == 0)
+			portbed_got(1);
+	}
+	assert_true(v->stats.dropped > 0);
+	fake_ev_run(10);
+	portbed_got(1);
+	portbed_says(1, "ATI\r", "\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+	/* Its next client finds nothing of it. */
+	portbed_hang_up(0);
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_says(0, "AT\r", "AT\r\r\nOK\r\n");
+}
+
+static void a_socket_takes_one_client_at_a_time(void **state)
+{
+	int second = portbed_dial("at0");
+	char text[64];
+
+	(void)state;
+	assert_true(read(second, text, sizeof(text)) > 0);
+	assert_int_equal(read(second, text, sizeof(text)), 0);
+	close(second);
+	portbed_says(0, "AT\r", "AT\r\r\nOK\r\n");
+}
+
+static void settings_of_a_client_go_with_it(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0V0+CMEE=2;+CREG=2\r", "ATE0V0+CMEE=2;+CREG=2\r0\r");
+	portbed_hang_up(0);
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_says(0, "AT+CREG?;+CMEE?\r",
+	     "AT+CREG?;+CMEE?\r\r\n+CREG: 0,1\r\n\r\n+CMEE: 0\r\n\r\nOK\r\n");
+}
+
+static int open_pty(void)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/at2", portbed.dir);
+	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	fake_ev_run(20);
+	return fd;
+}
+
+static void a_pty_has_a_stable_name_rights_and_is_raw(void **state)
+{
+	char path[64], slave[64];
+	struct termios t;
+	struct stat st;
+	ssize_t n;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/at2", portbed.dir);
+	n = readlink(path, slave, sizeof(slave) - 1);
+	assert_true(n > 0);
+	slave[n] = '\0';
+	assert_non_null(strstr(slave, "/dev/pts/"));
+	assert_int_equal(stat(slave, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	portbed.clients[2] = open_pty();
+	assert_int_equal(tcgetattr(portbed.clients[2], &t), 0);
+	assert_int_equal(t.c_lflag & (ECHO | ICANON), 0);
+	portbed_says(2, "AT+CSQ\r", "AT+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+}
+
+static void a_pty_is_left_and_opened_again_without_leftovers(void **state)
+{
+	struct termios t;
+
+	(void)state;
+	portbed.clients[2] = open_pty();
+	portbed_says(2, "ATE0V0\r", "ATE0V0\r0\r");
+	assert_int_equal(tcgetattr(portbed.clients[2], &t), 0);
+	t.c_lflag |= ECHO | ICANON;
+	tcsetattr(portbed.clients[2], TCSANOW, &t);
+	t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	tcsetattr(portbed.clients[2], TCSANOW, &t);
+	portbed_type(2, "AT+CSQ\r");
+	fake_ev_run(50);        /* the answer is there and not read */
+	portbed_hang_up(2);
+	assert_int_equal(portbed.ports.ports[2]->state, VPORT_AWAY);
+	portbed.clients[2] = open_pty();
+	assert_int_equal(tcgetattr(portbed.clients[2], &t), 0);
+	assert_int_equal(t.c_lflag & (ECHO | ICANON), 0);
+	assert_string_equal(portbed_got(2), "");
+	portbed_says(2, "AT\r", "AT\r\r\nOK\r\n");
+	/* Closed and opened again before anybody looks. */
+	portbed_says(2, "ATE0\r", "ATE0\r\r\nOK\r\n");
+	close(portbed.clients[2]);
+	portbed.clients[2] = open_pty();
+	portbed_says(2, "AT\r", "AT\r\r\nOK\r\n");
+}
+
+static void a_terminal_that_echoes_by_itself_is_not_echoed_to(void **state)
+{
+	struct termios t;
+	unsigned asked;
+
+	(void)state;
+	portbed.clients[2] = open_pty();
+	assert_int_equal(tcgetattr(portbed.clients[2], &t), 0);
+	t.c_lflag |= ECHO;
+	tcsetattr(portbed.clients[2], TCSANOW, &t);
+	tcsetattr(portbed.clients[2], TCSANOW, &t);
+	asked = fake_port_count("AT+CSQ");
+	portbed_says(2, "AT+CSQ\r", "\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+	/* No storm: what the terminal sends back of the answer is no command. */
+	for (unsigned i = 0; i < 20; i++) {
+		fake_ev_run(50);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(fake_port_count("AT+CSQ"), asked + 1);
+}
+
+static void a_pty_drops_dtr_by_speed_0(void **state)
+{
+	struct termios t;
+
+	(void)state;
+	portbed.ports.ports[2]->o.data = VPORT_DATA_YES;
+	portbed.clients[2] = open_pty();
+	portbed_says(2, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	assert_int_equal(tcgetattr(portbed.clients[2], &t), 0);
+	cfsetospeed(&t, B0);
+	tcsetattr(portbed.clients[2], TCSANOW, &t);
+	portbed_says(2, "", "\r\nNO CARRIER\r\n");
+	fake_ev_run(15000);
+	assert_int_equal(fake_port_count("ATH"), 1);
+}
+
+static void a_port_with_control_restarts_the_module_through_its_life_cycle(void **state)
+{
+	(void)state;
+	portbed.clients[2] = open_pty();
+	portbed_says(2, "ATE0+CFUN=1,1\r", "ATE0+CFUN=1,1\r\r\nOK\r\n");
+	assert_int_equal(portbed.modem.st.counters.resets, 1);
+	fake_ev_run(60000);
+	assert_int_equal(portbed.modem.st.state, MODEM_READY);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		PORT_TEST(a_message_is_typed_at_the_prompt_and_sent_whole),
+		PORT_TEST(a_script_may_type_its_message_ahead),
+		PORT_TEST(a_prompt_may_be_cancelled_left_or_forgotten),
+		PORT_TEST(a_scan_is_aborted_by_a_character_and_others_are_not),
+		PORT_TEST(a_client_that_leaves_has_its_answer_swallowed),
+		PORT_TEST(a_dial_is_refused_unless_the_port_may),
+		PORT_TEST(data_mode_is_transparent_from_the_octet_behind_connect),
+		PORT_TEST(a_client_that_leaves_data_mode_has_it_hung_up),
+		PORT_TEST(an_escape_leads_back_to_commands),
+		PORT_TEST(a_module_that_restarts_in_data_mode_ends_it),
+		PORT_TEST(a_client_that_does_not_read_costs_nobody_else_anything),
+		PORT_TEST(a_socket_takes_one_client_at_a_time),
+		PORT_TEST(settings_of_a_client_go_with_it),
+		PORT_TEST(a_pty_has_a_stable_name_rights_and_is_raw),
+		PORT_TEST(a_pty_is_left_and_opened_again_without_leftovers),
+		PORT_TEST(a_terminal_that_echoes_by_itself_is_not_echoed_to),
+		PORT_TEST(a_pty_drops_dtr_by_speed_0),
+		PORT_TEST(a_port_with_control_restarts_the_module_through_its_life_cycle),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, portbed_make_dir, portbed_remove_dir);
+}
