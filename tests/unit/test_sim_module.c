@@ -492,6 +492,33 @@ static void messages_come_are_listed_and_deleted(void **state)
 	desk_close(&d);
 }
 
+static void a_message_to_its_own_number_comes_back(void **state)
+{
+	(void)state;
+	quiet_desk("quectel-eg25");
+	d.module.o.number = "+15550100";
+	desk_ask(&d, "AT+CNMI=2,1;+CMGF=1");
+	desk_ask(&d, "AT+CMGS=\"+15550100\"");
+	desk_type(&d, "to myself\x1a", 10);
+	assert_non_null(strstr(desk_wait(&d, 200), "\r\n+CMGS: 1\r\n\r\nOK\r\n\r\n+CMTI: \"ME\",0\r\n"));
+	assert_non_null(strstr(desk_ask(&d, "AT+CMGR=0"), "\"+15550100\",,\"26/01/02,03:04:05+04\"\r\n"
+							   "to myself\r\n"));
+	desk_ask(&d, "AT+CMGF=0");
+	desk_ask(&d, "AT+CMGS=20");
+	desk_type(&d, "00010008915155100000000AE8329BFD4697D9EC37\x1a", 43);
+	assert_non_null(strstr(desk_wait(&d, 200), "\r\n+CMGS: 2\r\n\r\nOK\r\n\r\n+CMTI: \"ME\",1\r\n"));
+	assert_non_null(strstr(desk_ask(&d, "AT+CMGR=1"), "040891515510000000621020304050400AE8329BFD4697D9EC37"));
+	/* One to somebody else does not, nor does what is under way when the power goes. */
+	desk_ask(&d, "AT+CMGS=20");
+	desk_type(&d, "00010008915155100100000AE8329BFD4697D9EC37\x1a", 43);
+	assert_null(strstr(desk_wait(&d, 200), "+CMTI"));
+	desk_ask(&d, "AT+CMGS=20");
+	desk_type(&d, "00010008915155100000000AE8329BFD4697D9EC37\x1a", 43);
+	module_power_off(&d.module);
+	assert_null(strstr(desk_wait(&d, 200), "+CMTI"));
+	desk_close(&d);
+}
+
 /* --- power, speed --------------------------------------------------------------------------------- */
 
 static void power_and_speed_commands_take_effect_after_their_ok(void **state)
@@ -613,6 +640,7 @@ int main(void)
 		cmocka_unit_test(three_wrong_pins_need_the_puk),
 		cmocka_unit_test(a_card_that_is_taken_out_is_gone),
 		cmocka_unit_test(messages_come_are_listed_and_deleted),
+		cmocka_unit_test(a_message_to_its_own_number_comes_back),
 		cmocka_unit_test(power_and_speed_commands_take_effect_after_their_ok),
 		cmocka_unit_test(the_clock_runs_and_can_be_set),
 		cmocka_unit_test(octets_take_ten_bit_times_each),

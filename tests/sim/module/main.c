@@ -32,6 +32,7 @@ static const char usage[] =
 	"paced)\n"
 	"      --register-ms N     from a readable card to registration (500; 20 where not paced)\n"
 	"      --imei DIGITS       (860000000000003)\n"
+	"      --number DIGITS     its own: messages sent to it come back (+15550100)\n"
 	"      --card WHAT         plain; none; euicc:DIR[,personality], the virtual eUICC of "
 	"sim-euicc;\n"
 	"                          vpcd:PORT, a foreign virtual card that connects on loopback\n"
@@ -71,6 +72,7 @@ enum {
 	OPT_APDU,
 	OPT_REGISTER,
 	OPT_IMEI,
+	OPT_NUMBER,
 	OPT_CARD,
 	OPT_ICCID,
 	OPT_IMSI,
@@ -92,6 +94,7 @@ static const struct option options[] = {
 	{ "apdu-ms", required_argument, NULL, OPT_APDU },
 	{ "register-ms", required_argument, NULL, OPT_REGISTER },
 	{ "imei", required_argument, NULL, OPT_IMEI },
+	{ "number", required_argument, NULL, OPT_NUMBER },
 	{ "card", required_argument, NULL, OPT_CARD },
 	{ "iccid", required_argument, NULL, OPT_ICCID },
 	{ "imsi", required_argument, NULL, OPT_IMSI },
@@ -114,7 +117,7 @@ struct settings {
 	uint32_t baud, boot_ms, seed;
 	int latency_ms, apdu_ms, register_ms;   /* -1: by the speed */
 	bool strict;
-	const char *imei;
+	const char *imei, *number;
 	struct plain_sim_options plain;
 	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX];
 	size_t coverage_n, faults_n;
@@ -183,6 +186,7 @@ static int take_option(struct settings *s, int option)
 	case OPT_APDU: return milliseconds("--apdu-ms", &s->apdu_ms);
 	case OPT_REGISTER: return milliseconds("--register-ms", &s->register_ms);
 	case OPT_IMEI: s->imei = optarg; break;
+	case OPT_NUMBER: s->number = optarg; break;
 	case OPT_CARD: s->card = optarg; break;
 	case OPT_ICCID: s->plain.iccid = optarg; break;
 	case OPT_IMSI: s->plain.imsi = optarg; break;
@@ -278,7 +282,7 @@ static int by_speed(int given, const struct settings *s, int paced, int unpaced)
 static int build(const struct settings *s)
 {
 	struct module_options o = {
-		.imei = s->imei, .boot_ms = s->boot_ms, .seed = s->seed,
+		.imei = s->imei, .number = s->number, .boot_ms = s->boot_ms, .seed = s->seed,
 		.latency_ms = (unsigned)by_speed(s->latency_ms, s, 5, 0),
 		.ms_per_apdu = by_speed(s->apdu_ms, s, -1, 0),
 		.reg_ms = (unsigned)by_speed(s->register_ms, s, 500, 20),
@@ -342,6 +346,7 @@ int main(int argc, char **argv)
 		.baud = 115200,
 		.seed = 1,
 		.imei = "860000000000003",
+		.number = "+15550100",
 		.latency_ms = -1,
 		.apdu_ms = -1,
 		.register_ms = -1,

@@ -167,6 +167,7 @@ static void stop_everything(struct module *m)
 	slot_power_off(&m->slot);
 	ev_alarm_stop(&m->boot);
 	ev_alarm_stop(&m->soon);
+	sms_stop(&m->sms);
 	m->soon_what = SOON_NOTHING;
 	if (m->restarted)
 		m->restarted(m);

@@ -26,6 +26,7 @@ struct module_options {
 	int ms_per_apdu;                /* -1: the personality's */
 	unsigned reg_ms;                /* from a readable card to registration */
 	uint64_t seed;
+	const char *number;             /* its own, where messages come back to; NULL: none */
 };
 
 /* What happens when the OK that announced it has left. */

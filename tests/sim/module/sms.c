@@ -1,4 +1,7 @@
-/* 3GPP TS 27.005. Sent messages go nowhere; their reference counts up. */
+/*
+ * 3GPP TS 27.005. Sent messages go nowhere, their reference counts up; but those to the module's own
+ * number come back.
+ */
 #include "sim/module/sms.h"
 
 #include <errno.h>
@@ -8,12 +11,11 @@
 #include "sim/module/errors.h"
 #include "sim/module/line.h"
 #include "sim/module/module.h"
+#include "sim/module/sms_pdu.h"
 
 #define TPDU_MAX 164
-#define SMSC "07911326040000F0"
-#define SMSC_NUMBER "+31624000000"
-#define STAMP "26/01/02,03:04:05+04"
-#define STAMP_PDU "62102030405040"
+/* The way through the network and back. */
+#define BACK_MS 20
 
 static const struct {
 	const char *text;
@@ -22,74 +24,6 @@ static const struct {
 	[SMS_UNREAD] = { "REC UNREAD", 0 }, [SMS_READ] = { "REC READ", 1 },
 	[SMS_UNSENT] = { "STO UNSENT", 2 }, [SMS_SENT] = { "STO SENT", 3 },
 };
-
-/* --- PDUs ----------------------------------------------------------------------------------------- */
-
-static size_t put_hex(char *dst, size_t at, unsigned octet)
-{
-	snprintf(dst + at, 3, "%02X", octet & 255);
-	return at + 2;
-}
-
-/* 23.038 6.1.2.1: septets packed into octets, as far as ASCII and the GSM alphabet agree. */
-static size_t put_septets(char *dst, size_t at, struct text body)
-{
-	unsigned bits = 0, have = 0;
-
-	for (size_t i = 0; i < body.n; i++) {
-		bits |= (unsigned)(body.s[i] & 0x7f) << have;
-		have += 7;
-		if (have >= 8) {
-			at = put_hex(dst, at, bits);
-			bits >>= 8;
-			have -= 8;
-		}
-	}
-	return have ? put_hex(dst, at, bits) : at;
-}
-
-static size_t put_number(char *dst, size_t at, struct text number)
-{
-	bool plus = text_starts(number, "+");
-
-	if (plus)
-		number = text_skip(number, 1);
-	at = put_hex(dst, at, (unsigned)number.n);
-	at = put_hex(dst, at, plus ? 0x91 : 0x81);
-	for (size_t i = 0; i < number.n; i += 2) {
-		dst[at++] = i + 1 < number.n ? number.s[i + 1] : 'F';
-		dst[at++] = number.s[i];
-	}
-	dst[at] = '\0';
-	return at;
-}
-
-/* SMS-DELIVER, 23.040 9.2.2.1. */
-static void make_deliver(struct message *x)
-{
-	struct text body = text_of(x->text);
-	size_t n = strlen(SMSC);
-
-	memcpy(x->pdu, SMSC, n);
-	n = put_hex(x->pdu, n, 0x04);
-	n = put_number(x->pdu, n, text_of(x->number));
-	n = put_hex(x->pdu, n, 0);
-	n = put_hex(x->pdu, n, 0);
-	memcpy(x->pdu + n, STAMP_PDU, strlen(STAMP_PDU));
-	n += strlen(STAMP_PDU);
-	n = put_hex(x->pdu, n, (unsigned)body.n);
-	n = put_septets(x->pdu, n, body);
-	x->pdu[n] = '\0';
-}
-
-/* Octets of the TPDU: those behind the SMSC. */
-static size_t tpdu_octets(const char *pdu)
-{
-	unsigned smsc = 0;
-
-	sscanf(pdu, "%2x", &smsc);
-	return strlen(pdu) / 2 > smsc ? strlen(pdu) / 2 - smsc - 1 : 0;
-}
 
 /* --- store ---------------------------------------------------------------------------------------- */
 
@@ -147,9 +81,9 @@ static bool show_at_once(struct sms *s, const struct message *x)
 		if (p->set.cnmi_mt != 2)
 			continue;
 		if (p->set.cmgf)
-			port_urc(p, "+CMT: \"%s\",,\"" STAMP "\"\r\n%s", x->number, x->text);
+			port_urc(p, "+CMT: \"%s\",,\"" SMS_STAMP "\"\r\n%s", x->number, x->text);
 		else
-			port_urc(p, "+CMT: ,%zu\r\n%s", tpdu_octets(x->pdu), x->pdu);
+			port_urc(p, "+CMT: ,%zu\r\n%s", sms_tpdu_octets(x->pdu), x->pdu);
 		shown = true;
 	}
 	return shown;
@@ -162,7 +96,7 @@ int sms_receive(struct sms *s, struct text number, struct text body)
 	if (text_copy(number, x.number, sizeof(x.number)) < 0 || body.n > 160 ||
 	    text_copy(body, x.text, sizeof(x.text)) < 0)
 		return -EMSGSIZE;
-	make_deliver(&x);
+	sms_make_deliver(&x);
 	if (show_at_once(s, &x))
 		return 0;
 	place = free_place(s);
@@ -173,6 +107,29 @@ int sms_receive(struct sms *s, struct text number, struct text body)
 		if (s->m->ports[i]->set.cnmi_mt == 1)
 			port_urc(s->m->ports[i], "+CMTI: \"ME\",%d", (int)(place - s->store));
 	return 0;
+}
+
+/* --- to itself ------------------------------------------------------------------------------------ */
+
+static void on_back(struct ev_alarm *a)
+{
+	struct sms *s = container_of(a, struct sms, back);
+	struct message x = s->under_way[0];
+
+	memmove(s->under_way, s->under_way + 1, --s->under_way_n * sizeof(x));
+	if (s->under_way_n)
+		ev_alarm_start(&s->back, BACK_MS);
+	sms_receive(s, text_of(s->m->o.number), text_of(x.text));
+}
+
+static void send_on(struct sms *s, struct message *x, bool text_mode)
+{
+	if (!s->m->o.number || (!text_mode && !sms_read_submit(x)) ||
+	    strcmp(x->number, s->m->o.number) != 0 || s->under_way_n == SMS_UNDER_WAY)
+		return;
+	s->under_way[s->under_way_n++] = *x;
+	if (!s->back.active)
+		ev_alarm_start(&s->back, BACK_MS);
 }
 
 /* --- sending and writing -------------------------------------------------------------------------- */
@@ -186,7 +143,7 @@ static bool draft_is_right(struct sms *s, struct port *p, struct text body)
 	}
 	body = text_trim(body);
 	return text_all_hex(body) && text_copy(body, s->draft.pdu, sizeof(s->draft.pdu)) == 0 &&
-	       body.n % 2 == 0 && tpdu_octets(s->draft.pdu) == s->length;
+	       body.n % 2 == 0 && sms_tpdu_octets(s->draft.pdu) == s->length;
 }
 
 static void text_given(struct port *p, struct text body, bool cancelled)
@@ -210,6 +167,7 @@ static void text_given(struct port *p, struct text body, bool cancelled)
 		s->reference = (s->reference + 1) % 256;
 		port_say(p, "+CMGS: %u", s->reference);
 		port_end(p, END_OK);
+		send_on(s, &s->draft, p->set.cmgf);
 		return;
 	}
 	place = free_place(s);
@@ -257,10 +215,10 @@ static int do_cmgr(struct call *c)
 	if (arg_number(&c->args, 0, 255, 0, &i) < 0 || !(x = at_index(&c->m->sms, i)))
 		return END_CMS(CMS_INDEX);
 	if (c->port->set.cmgf)
-		port_say(c->port, "+CMGR: \"%s\",\"%s\",,\"" STAMP "\"\r\n%s",
+		port_say(c->port, "+CMGR: \"%s\",\"%s\",,\"" SMS_STAMP "\"\r\n%s",
 			 states[x->state].text, x->number, x->text);
 	else
-		port_say(c->port, "+CMGR: %d,,%zu\r\n%s", states[x->state].pdu, tpdu_octets(x->pdu),
+		port_say(c->port, "+CMGR: %d,,%zu\r\n%s", states[x->state].pdu, sms_tpdu_octets(x->pdu),
 			 x->pdu);
 	if (x->state == SMS_UNREAD)
 		x->state = SMS_READ;
@@ -299,11 +257,11 @@ static int do_cmgl(struct call *c)
 		if (!x || (wanted >= 0 && (int)x->state != wanted))
 			continue;
 		if (c->port->set.cmgf)
-			port_say(c->port, "+CMGL: %d,\"%s\",\"%s\",,\"" STAMP "\"\r\n%s", i,
+			port_say(c->port, "+CMGL: %d,\"%s\",\"%s\",,\"" SMS_STAMP "\"\r\n%s", i,
 				 states[x->state].text, x->number, x->text);
 		else
 			port_say(c->port, "+CMGL: %d,%d,,%zu\r\n%s", i, states[x->state].pdu,
-				 tpdu_octets(x->pdu), x->pdu);
+				 sms_tpdu_octets(x->pdu), x->pdu);
 		if (x->state == SMS_UNREAD)
 			x->state = SMS_READ;
 	}
@@ -411,7 +369,7 @@ static int do_csca(struct call *c)
 	if (no)
 		return no;
 	if (c->form == FORM_READ)
-		port_say(c->port, "+CSCA: \"" SMSC_NUMBER "\",145");
+		port_say(c->port, "+CSCA: \"" SMS_SMSC_NUMBER "\",145");
 	return END_OK;
 }
 
@@ -424,6 +382,13 @@ static int do_csms(struct call *c)
 void sms_init(struct sms *s, struct module *m)
 {
 	s->m = m;
+	s->back.fired = on_back;
+}
+
+void sms_stop(struct sms *s)
+{
+	ev_alarm_stop(&s->back);
+	s->under_way_n = 0;
 }
 
 #define ALL (FORM_SET | FORM_READ | FORM_TEST)

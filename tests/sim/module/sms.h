@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/ev.h"
 #include "core/text.h"
 
 #define SMS_MAX 20
 #define SMS_PDU_MAX 360         /* hex digits: 12 octets of SMSC, 164 of TPDU, some room */
 #define SMS_TEXT_MAX 480
+#define SMS_UNDER_WAY 4
 
 struct module;
 struct port;
@@ -31,9 +33,15 @@ struct sms {
 	struct message draft;
 	unsigned length;                /* of the TPDU that +CMGS announced */
 	bool write;                     /* +CMGW */
+	/* Sent to its own number. */
+	struct message under_way[SMS_UNDER_WAY];
+	size_t under_way_n;
+	struct ev_alarm back;
 };
 
 void sms_init(struct sms *s, struct module *m);
+/* Nothing of it runs afterwards; what is under way is lost. */
+void sms_stop(struct sms *s);
 /* A message comes in. -ENOSPC: no place; -EMSGSIZE. */
 int sms_receive(struct sms *s, struct text number, struct text body);
 
