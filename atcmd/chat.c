@@ -209,14 +209,14 @@ void at_cancel(struct at_chat *c, struct at_cmd *cmd)
 	cmd->state = AT_CMD_IDLE;
 }
 
-static bool in_flight(const struct at_chat *c, const struct at_cmd *cmd)
+bool at_cmd_in_flight(const struct at_chat *c, const struct at_cmd *cmd)
 {
 	return c->pipe && !c->is_lost && c->now == cmd;
 }
 
 void at_reply(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
 {
-	if (!in_flight(c, cmd) || c->lent)
+	if (!at_cmd_in_flight(c, cmd) || c->lent)
 		return;
 	c->body_sent = true;
 	log_wire(c->name, '>', data, n);
@@ -227,7 +227,7 @@ void at_reply(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
 
 int at_write(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
 {
-	if (!in_flight(c, cmd))
+	if (!at_cmd_in_flight(c, cmd))
 		return -EPIPE;
 	log_wire(c->name, '>', data, n);
 	return pipe_write(c->pipe, data, n);

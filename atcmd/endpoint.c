@@ -3,7 +3,9 @@
  * until somebody opens the slave again, and poll() then returns at once, so that it must not be
  * watched in between; what a client has not read stays for the next one unless it is flushed on the
  * slave's side; a fresh slave echoes and cooks until it is told not to. inotify on the slave's node
- * tells of opening and closing, also of a close that is followed by an open before we look.
+ * tells of opening, writing and closing, also of a close that is followed by an open before we look.
+ * Nothing tells to whom the octets belong that are read: where two have written before we looked, they
+ * are taken for the last one's.
  */
 #include "atcmd/endpoint.h"
 
@@ -28,12 +30,16 @@
 #define LOOK_MS 2000
 /* A notice comes at most this much after what it tells of. */
 #define NOTICE_MS 20
+/* Before what somebody has written is taken for a visitor's who has left. */
+#define VISIT_MS 100
+#define FINISH_MS 5000
 
 /* --- octets ------------------------------------------------------------------------------------ */
 
 static void watch(struct endpoint *e)
 {
-	unsigned what = (e->held ? 0 : EV_IN) | (e->out.len ? EV_OUT : 0);
+	bool reads = !e->held && !e->half && e->doubt != ENDPOINT_DOUBT;
+	unsigned what = (reads ? EV_IN : 0) | (e->out.len ? EV_OUT : 0);
 
 	ev_watch_start(&e->watch, e->fd, e->client ? what : 0);
 }
@@ -45,8 +51,14 @@ static void push(struct endpoint *e)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno != EAGAIN)
-			ev_task_start(&e->gone);
+		if (n < 0 && errno != EAGAIN) {
+			/* It does not listen any more. Its end is seen behind what it has written. */
+			e->deaf = true;
+			buf_clear(&e->out);
+			if (e->half)
+				ev_task_start(&e->gone);
+			return;
+		}
 		if (n <= 0)
 			return;
 		buf_drop(&e->out, (size_t)n);
@@ -67,6 +79,8 @@ static int op_write(struct pipe *p, const void *data, size_t n)
 		ev_task_start(&e->gone);
 		return 0;
 	}
+	if (e->deaf)
+		return 0;
 	r = buf_put(&e->out, data, n);
 	if (r < 0)
 		return r;
@@ -85,16 +99,17 @@ static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
 /* --- coming and going ---------------------------------------------------------------------------- */
 
 /*
- * As after its making: raw, and nothing to be read. What is written stays: it may be the next
- * client's already. Opening the slave is seen by ourselves too.
+ * As after its making: raw, open to everybody, and nothing to be read. What is written stays: it may be
+ * the next client's already. Opening the slave is seen by ourselves too.
  */
-static void reset_slave(struct endpoint *e)
+static int reset_slave(struct endpoint *e)
 {
 	int fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	struct termios t;
 
 	if (fd < 0)
-		return;
+		return -errno;
+	ioctl(fd, TIOCNXCL);
 	if (tcgetattr(fd, &t) == 0) {
 		cfmakeraw(&t);
 		t.c_cflag |= CLOCAL | CREAD;
@@ -107,13 +122,53 @@ static void reset_slave(struct endpoint *e)
 	}
 	tcflush(fd, TCIFLUSH);
 	close(fd);
+	return 0;
+}
+
+static int open_pty(struct endpoint *e, char why[ENDPOINT_WHY_MAX]);
+static void close_fd(int *fd);
+
+/*
+ * Another terminal under the same name. The new one is made first: to take the old one away takes the
+ * kernel some time, and the name is always there.
+ */
+static void renew(struct endpoint *e)
+{
+	char why[ENDPOINT_WHY_MAX];
+	int fd = e->fd, notify = e->notify;
+	char slave[sizeof(e->slave)];
+
+	ev_watch_stop(&e->watch);
+	ev_watch_stop(&e->arrival);
+	memcpy(slave, e->slave, sizeof(slave));
+	e->fd = e->notify = -1;
+	e->spoiled = open_pty(e, why) < 0;
+	if (e->spoiled) {
+		log_warning("port", "%s; trying again", why);
+		close_fd(&e->fd);
+		close_fd(&e->notify);
+		e->fd = fd;
+		e->notify = notify;
+		memcpy(e->slave, slave, sizeof(slave));
+		ev_alarm_start(&e->look, LOOK_MS);
+		return;
+	}
+	e->opens = 0;
+	e->vacated = e->reopened = e->wrote = false;
+	close_fd(&fd);
+	close_fd(&notify);
+}
+
+static bool is_ready(const struct endpoint *e, short what)
+{
+	struct pollfd p = { .fd = e->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) >= 0 && p.revents & what;
 }
 
 static bool slave_is_open(const struct endpoint *e)
 {
-	struct pollfd p = { .fd = e->fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
+	return !is_ready(e, POLLHUP);
 }
 
 /*
@@ -137,6 +192,7 @@ static void read_notices(struct endpoint *e)
 			} else if (ev->mask & IN_CLOSE && --e->opens <= 0) {
 				e->opens = 0;
 				e->vacated = true;
+				e->reopened = e->wrote = false;
 			}
 			p += sizeof(*ev) + ev->len;
 		}
@@ -145,18 +201,23 @@ static void read_notices(struct endpoint *e)
 
 static void arrive(struct endpoint *e)
 {
-	if (!e->socket) {
-		read_notices(e);
-		if (e->opens < 1)
-			e->opens = 1;
-		e->vacated = e->reopened = e->wrote = false;
-	}
 	e->client = true;
-	e->held = false;
+	e->held = e->deaf = e->half = e->finishing = false;
+	e->doubt = ENDPOINT_NO_DOUBT;
 	buf_clear(&e->out);
 	watch(e);
 	ev_alarm_stop(&e->look);
 	e->came(e);
+}
+
+/* Who has the slave open now is the client. */
+static void arrive_at_pty(struct endpoint *e)
+{
+	read_notices(e);
+	if (e->opens < 1)
+		e->opens = 1;
+	e->vacated = e->reopened = e->wrote = false;
+	arrive(e);
 }
 
 static void leave(struct endpoint *e)
@@ -166,45 +227,73 @@ static void leave(struct endpoint *e)
 	e->client = false;
 	ev_watch_stop(&e->watch);
 	ev_task_stop(&e->gone);
+	ev_alarm_stop(&e->finish);
 	buf_clear(&e->out);
+	e->doubt = ENDPOINT_NO_DOUBT;
 	if (e->socket) {
 		close(e->fd);
 		e->fd = -1;
+		ev_watch_start(&e->arrival, e->listener, EV_IN);
 	} else {
 		if (!slave_is_open(e))
 			e->opens = 0;
-		reset_slave(e);
-		ev_alarm_start(&e->look, LOOK_MS);
+		/* TIOCEXCL outlives its client; only an administrator can take it back. */
+		if (reset_slave(e) == -EBUSY)
+			renew(e);
+		else
+			ev_alarm_start(&e->look, LOOK_MS);
 	}
 	e->left(e);
 }
 
-static void look_at_pty(struct endpoint *e)
+/*
+ * There is something to be read, and as far as is known it is none of the one who has opened last:
+ * somebody before has left it. But a notice may come later than what it tells of. True: not sure yet,
+ * on_look() goes on.
+ */
+static bool must_wait(struct endpoint *e)
 {
+	if (!e->vacated || !e->reopened || e->wrote || e->doubt == ENDPOINT_SURE || !is_ready(e, POLLIN))
+		return false;
+	if (e->doubt == ENDPOINT_NO_DOUBT) {
+		e->doubt = ENDPOINT_DOUBT;
+		ev_alarm_start(&e->look, VISIT_MS);
+	}
 	if (e->client)
-		return;
-	read_notices(e);
-	if (!slave_is_open(e))
-		ev_alarm_start(&e->look, LOOK_MS);
-	else if (e->opens > 0)
-		arrive(e);
-	else
-		ev_alarm_start(&e->look, NOTICE_MS);
+		watch(e);
+	return true;
 }
 
-/* By now every notice has come: openings or closings in a row were told as one, or none is told. */
-static void on_look(struct ev_alarm *a)
+static void look_at_pty(struct endpoint *e)
 {
-	struct endpoint *e = container_of(a, struct endpoint, look);
+	bool open;
 
+	if (e->client)
+		return;
+	if (e->spoiled) {
+		renew(e);
+		return;
+	}
 	read_notices(e);
-	if (e->client && e->vacated && !e->reopened && slave_is_open(e)) {
-		e->vacated = false;
-		e->opens = 1;
-	} else if (!e->client && slave_is_open(e)) {
+	open = slave_is_open(e);
+	if (!open && is_ready(e, POLLIN)) {
+		/* A short visit: it has opened, written and closed while nobody looked. */
+		e->opens = 0;
+		e->vacated = true;
+		e->reopened = e->wrote = false;
 		arrive(e);
+	} else if (!open) {
+		ev_alarm_start(&e->look, LOOK_MS);
+	} else if (must_wait(e)) {
+		return;
+	} else if (e->doubt == ENDPOINT_SURE) {
+		/* One is there already behind the visitor. */
+		arrive(e);
+		e->doubt = ENDPOINT_SURE;
+	} else if (e->opens > 0) {
+		arrive_at_pty(e);
 	} else {
-		look_at_pty(e);
+		ev_alarm_start(&e->look, NOTICE_MS);
 	}
 }
 
@@ -216,25 +305,26 @@ static bool was_replaced(struct endpoint *e)
 	read_notices(e);
 	if (!e->vacated || !slave_is_open(e))
 		return false;
-	if (!e->reopened)
+	if (!e->reopened && e->doubt == ENDPOINT_NO_DOUBT)
 		ev_alarm_start(&e->look, NOTICE_MS);
 	return e->reopened;
 }
 
 static void replace(struct endpoint *e)
 {
-	char data[1024];
-
-	/* What one that was held had written ahead is nothing that the next has asked for. */
-	while (e->held && !e->wrote && read(e->fd, data, sizeof(data)) > 0)
-		;
 	leave(e);
-	arrive(e);
+	arrive_at_pty(e);
+}
+
+/* The other side of the socket is closed altogether. */
+static bool has_hung_up(const struct endpoint *e)
+{
+	return is_ready(e, POLLHUP);
 }
 
 /*
  * Reads once. When one client has followed another, what there is to read is the new one's if it has
- * written, else what the old one's short visit has left.
+ * written, else what the old one has left.
  */
 static void read_once(struct endpoint *e)
 {
@@ -243,6 +333,8 @@ static void read_once(struct endpoint *e)
 	int error = EAGAIN;
 	bool replaced;
 
+	if (!e->held && was_replaced(e) && must_wait(e))
+		return;
 	if (!e->held) {
 		n = read(e->fd, data, sizeof(data));
 		error = errno;
@@ -256,22 +348,78 @@ static void read_once(struct endpoint *e)
 	if (n > 0) {
 		if (e->pipe.user)
 			e->pipe.user->received(e->pipe.user, text_from(data, (size_t)n));
-	} else if (!replaced && (n == 0 || (error != EAGAIN && error != EINTR))) {
+	} else if (replaced) {
+		/* What it has written ahead comes first. */
+		if (!e->held)
+			replace(e);
+	} else if (n == 0 && e->socket && !has_hung_up(e)) {
+		e->half = true;
+		watch(e);
+		e->ended(e);
+	} else if (n == 0 || (error != EAGAIN && error != EINTR)) {
 		leave(e);
 		if (!e->socket)
 			look_at_pty(e);
 	}
-	if (replaced && was_replaced(e))
-		replace(e);
+}
+
+/* By now every notice has come: openings or closings in a row were told as one, or none is told. */
+static void on_look(struct ev_alarm *a)
+{
+	struct endpoint *e = container_of(a, struct endpoint, look);
+
+	if (e->spoiled) {
+		renew(e);
+		return;
+	}
+	read_notices(e);
+	if (e->doubt == ENDPOINT_DOUBT) {
+		e->doubt = ENDPOINT_SURE;
+		if (!e->client) {
+			look_at_pty(e);
+		} else {
+			watch(e);
+			read_once(e);
+		}
+	} else if (e->client && e->vacated && !e->reopened && slave_is_open(e)) {
+		e->vacated = false;
+		e->opens = 1;
+	} else if (!e->client && slave_is_open(e) && !must_wait(e)) {
+		arrive_at_pty(e);
+	} else {
+		look_at_pty(e);
+	}
 }
 
 /* A client that has hung up makes room for the next once all that it wrote is taken. */
 static void make_room(struct endpoint *e)
 {
-	struct pollfd p = { .fd = e->fd, .events = POLLIN };
-
-	while (e->client && !e->held && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+	while (e->client && !e->held && has_hung_up(e))
 		read_once(e);
+}
+
+static void accept_client(struct endpoint *e)
+{
+	static const char busy[] = "\r\nERROR: this port is in use\r\n";
+	int fd;
+
+	make_room(e);
+	if (e->client && has_hung_up(e)) {
+		/* Until what it has written is dealt with the next one waits outside. */
+		ev_watch_stop(&e->arrival);
+		return;
+	}
+	fd = accept4(e->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (!e->client) {
+		e->fd = fd;
+		arrive(e);
+		return;
+	}
+	if (send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("port", "%s: refused a second client", e->path);
+	close(fd);
 }
 
 static void on_arrival(struct ev_watch *w, unsigned what)
@@ -279,25 +427,9 @@ static void on_arrival(struct ev_watch *w, unsigned what)
 	struct endpoint *e = container_of(w, struct endpoint, arrival);
 
 	(void)what;
-	if (e->socket) {
-		int fd = accept4(e->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0)
-			return;
-		make_room(e);
-		if (e->client) {
-			static const char busy[] = "\r\nERROR: this port is in use\r\n";
-
-			if (send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-				log_debug("port", "%s: refused a second client", e->path);
-			close(fd);
-			return;
-		}
-		e->fd = fd;
-		arrive(e);
-		return;
-	}
-	if (!e->client)
+	if (e->socket)
+		accept_client(e);
+	else if (!e->client)
 		look_at_pty(e);
 	else if (was_replaced(e))
 		read_once(e);
@@ -315,6 +447,11 @@ static void on_gone(struct ev_task *t)
 		look_at_pty(e);
 }
 
+static void on_finish(struct ev_alarm *a)
+{
+	leave(container_of(a, struct endpoint, finish));
+}
+
 static void on_ready(struct ev_watch *w, unsigned what)
 {
 	struct endpoint *e = container_of(w, struct endpoint, watch);
@@ -322,10 +459,12 @@ static void on_ready(struct ev_watch *w, unsigned what)
 	if (what & EV_OUT) {
 		push(e);
 		watch(e);
-		if (!e->out.len && e->pipe.user && e->pipe.user->drained)
+		if (!e->out.len && e->finishing)
+			ev_task_start(&e->gone);
+		else if (!e->out.len && e->pipe.user && e->pipe.user->drained)
 			e->pipe.user->drained(e->pipe.user);
 	}
-	if (what & EV_IN && !e->held && e->client)
+	if (what & EV_IN && !e->held && !e->half && e->client)
 		read_once(e);
 }
 
@@ -389,9 +528,10 @@ static int open_pty(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
 	if (grantpt(e->fd) < 0 || unlockpt(e->fd) < 0 || ptsname_r(e->fd, e->slave, sizeof(e->slave)))
 		return explain(-errno, e, "no pseudo terminal", why);
 	r = set_rights(e, e->slave);
+	if (r == 0)
+		r = reset_slave(e);
 	if (r < 0)
 		return explain(r, e, "group and mode", why);
-	reset_slave(e);
 	r = make_link(e);
 	if (r < 0)
 		return explain(r, e, "its symlink", why);
@@ -456,7 +596,8 @@ int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why
 	e->pipe.ops = &ops;
 	e->fd = e->listener = e->notify = -1;
 	e->socket = o->socket;
-	e->client = e->held = false;
+	e->client = e->held = e->deaf = e->half = e->finishing = e->spoiled = false;
+	e->doubt = ENDPOINT_NO_DOUBT;
 	e->opens = 0;
 	e->vacated = e->reopened = e->wrote = false;
 	e->slave[0] = '\0';
@@ -465,6 +606,7 @@ int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why
 	e->watch.ready = on_ready;
 	e->arrival.ready = on_arrival;
 	e->look.fired = on_look;
+	e->finish.fired = on_finish;
 	e->gone.run = on_gone;
 	if (text_copy(text_of(o->path), e->path, sizeof(e->path)) < 0) {
 		snprintf(why, ENDPOINT_WHY_MAX, "%s: the name is too long", o->path);
@@ -494,6 +636,7 @@ void endpoint_close(struct endpoint *e)
 	ev_watch_stop(&e->watch);
 	ev_watch_stop(&e->arrival);
 	ev_alarm_stop(&e->look);
+	ev_alarm_stop(&e->finish);
 	ev_task_stop(&e->gone);
 	e->client = false;
 	if (e->socket && e->listener >= 0 && e->path[0] && e->path[0] != '@')
@@ -522,6 +665,20 @@ void endpoint_hold(struct endpoint *e, bool on)
 		return;
 	e->held = on;
 	watch(e);
+	/* It has waited for this to be replaced. */
+	if (!on && was_replaced(e))
+		ev_task_start(&e->gone);
+}
+
+void endpoint_finish(struct endpoint *e)
+{
+	if (!e->client || e->finishing)
+		return;
+	e->finishing = true;
+	if (e->out.len)
+		ev_alarm_start(&e->finish, FINISH_MS);
+	else
+		ev_task_start(&e->gone);
 }
 
 bool endpoint_echoes(const struct endpoint *e)

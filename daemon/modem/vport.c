@@ -2,6 +2,9 @@
  * One virtual port as its client sees it: V.250 5.2 (command lines), 5.7 and 6.2 (result codes).
  * A line is taken apart and its commands run one after the other, each to its end; the first that
  * fails ends the line with its result. What is typed meanwhile waits.
+ *
+ * A client may write its lines and leave at once (echo AT+CGATT=0 >port): whole lines still run, their
+ * answers are for nobody, and the next client waits for them. A data call ends with its client.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +19,7 @@
 /* A client that does not read loses what does not fit, whole pieces of it; nobody waits for it. */
 void vport_write(struct vport *v, const void *data, size_t n)
 {
-	if (!n || v->state == VPORT_AWAY)
+	if (!n || v->state == VPORT_AWAY || v->lingers)
 		return;
 	if (pipe_write(&v->end.pipe, data, n) < 0 && v->stats.dropped++ % 1000 == 0)
 		log_warning(v->o.name, "its client does not read, %zu octets dropped", n);
@@ -132,6 +135,14 @@ void vport_result(struct vport *v, enum at_end end, int code, struct text final)
 /* --- a line, command by command -------------------------------------------------------------------- */
 
 static void feed(struct vport *v, struct text data);
+static void settle(struct vport *v);
+
+void vport_hold(struct vport *v, bool on)
+{
+	/* Who is there then is the next one. */
+	if (!v->lingers)
+		endpoint_hold(&v->end, on);
+}
 
 void vport_line_done(struct vport *v)
 {
@@ -145,8 +156,9 @@ void vport_line_done(struct vport *v)
 	vport_report_pending(v);
 	memcpy(ahead, v->ahead, n);
 	v->ahead_n = 0;
-	endpoint_hold(&v->end, false);
+	vport_hold(v, false);
 	feed(v, text_from(ahead, n));
+	settle(v);
 }
 
 void vport_command_done(struct vport *v, enum at_end end, int code, struct text final)
@@ -234,8 +246,10 @@ static void dial(struct vport *v, struct text command)
 	bool voice = (command.s[0] | 0x20) == 'd' && command.s[command.n - 1] == ';';
 	bool may = v->o.data == VPORT_DATA_YES || (v->o.data == VPORT_DATA_MUX && own);
 
-	if (!voice && !may) {
+	if (!voice && !may)
 		log_info(v->o.name, "a data call is refused by its configuration");
+	/* Nor is one begun for a client that has left; to answer a call needs nobody. */
+	if (!voice && (!may || ((v->lingers || v->ending) && (command.s[0] | 0x20) != 'a'))) {
 		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
 		return;
 	}
@@ -249,7 +263,7 @@ static void on_step(struct ev_task *t)
 	struct text rest = text_of(v->rest + v->rest_at), one;
 
 	v->set_number = v->set_text = -1;
-	v->data_allowed = v->look = v->any_info = false;
+	v->data_allowed = v->look = v->any_info = v->dialled = false;
 	one = policy_next(&rest);
 	v->rest_at = strlen(v->rest) - rest.n;
 	if (!one.n) {
@@ -314,6 +328,7 @@ static void run_line(struct vport *v, struct text line)
 		return;
 	}
 	v->rest_at = 0;
+	v->abortable = false;
 	v->state = VPORT_RUNNING;
 	ev_task_start(&v->step);
 }
@@ -363,6 +378,11 @@ static void type(struct vport *v, char c, bool echoes)
 		end_of_line(v);
 		return;
 	}
+	/* What a shell writes ends so. */
+	if (c == '\n' && s[3] == '\r' && v->n) {
+		end_of_line(v);
+		return;
+	}
 	if ((uint8_t)c < 0x20)
 		return;
 	if (c == '/' && v->n && (v->line[v->n - 1] | 0x20) == 'a' &&
@@ -388,7 +408,7 @@ static void keep_ahead(struct vport *v, struct text data)
 	memcpy(v->ahead + v->ahead_n, data.s, data.n);
 	v->ahead_n += data.n;
 	if (v->ahead_n > sizeof(v->ahead) / 2)
-		endpoint_hold(&v->end, true);
+		vport_hold(v, true);
 }
 
 static void feed(struct vport *v, struct text data)
@@ -408,9 +428,7 @@ static void feed(struct vport *v, struct text data)
 				break;
 			}
 			v->skip_lf = false;
-			if (v->abortable)
-				vport_run_typed(v, data);
-			else
+			if (!v->abortable || !vport_run_typed(v, data))
 				keep_ahead(v, data);
 			return;
 		case VPORT_PROMPT:
@@ -445,10 +463,52 @@ static void on_hung_up(struct pipe_user *u, int error)
 static void forget(struct vport *v)
 {
 	v->n = v->ahead_n = v->pending_n = 0;
-	v->overlong = v->skip_lf = false;
+	v->overlong = v->skip_lf = v->ending = false;
 	v->last[0] = v->rest[0] = '\0';
 	v->rest_at = 0;
 	ev_task_stop(&v->step);
+}
+
+/* A client finds the port as after power-up. */
+static void begin(struct vport *v)
+{
+	forget(v);
+	vport_own_reset(v);
+	v->state = VPORT_COMMAND;
+}
+
+static void end(struct vport *v)
+{
+	vport_run_drop(v);
+	forget(v);
+	v->state = VPORT_AWAY;
+	vports_ready(v->all);
+}
+
+/* The last line is done: who waits for the port gets it. */
+static void stop_lingering(struct vport *v)
+{
+	v->lingers = false;
+	end(v);
+	if (endpoint_has_client(&v->end)) {
+		begin(v);
+		endpoint_hold(&v->end, false);
+	}
+}
+
+static void settle(struct vport *v)
+{
+	if (v->state != VPORT_COMMAND)
+		return;
+	if (v->lingers)
+		stop_lingering(v);
+	else if (v->ending)
+		endpoint_finish(&v->end);
+}
+
+static bool has_whole_line(const struct vport *v)
+{
+	return memchr(v->ahead, '\n', v->ahead_n) || memchr(v->ahead, v->own.s[3], v->ahead_n);
 }
 
 static void on_came(struct endpoint *e)
@@ -457,20 +517,37 @@ static void on_came(struct endpoint *e)
 
 	log_debug(v->o.name, "a client has opened it");
 	v->stats.clients++;
-	forget(v);
-	vport_own_reset(v);
-	v->state = VPORT_COMMAND;
+	if (!v->lingers) {
+		begin(v);
+	} else if (vport_run_awaits(v) && !v->rest[v->rest_at] && !has_whole_line(v)) {
+		/* Nobody needs to wait for an answer that is for nobody. */
+		stop_lingering(v);
+	} else {
+		endpoint_hold(e, true);
+	}
 }
 
 static void on_left(struct endpoint *e)
 {
 	struct vport *v = container_of(e, struct vport, end);
 
+	if (v->lingers)
+		return;         /* it has waited in vain */
 	log_debug(v->o.name, "its client has left");
-	vport_run_drop(v);
-	forget(v);
-	v->state = VPORT_AWAY;
-	vports_ready(v->all);
+	v->ending = false;
+	v->lingers = true;
+	if (!vport_run_leave(v))
+		stop_lingering(v);
+}
+
+/* A socket's client has shut down its writing half. */
+static void on_ended(struct endpoint *e)
+{
+	struct vport *v = container_of(e, struct vport, end);
+
+	v->ending = true;
+	if (v->lingers || !vport_run_leave(v))
+		endpoint_finish(e);
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------- */
@@ -494,6 +571,7 @@ int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX])
 	v->user = (struct pipe_user){ on_received, on_drained, on_hung_up };
 	v->end.came = on_came;
 	v->end.left = on_left;
+	v->end.ended = on_ended;
 	vport_run_init(v);
 	vport_own_reset(v);
 	v->end.pipe.user = &v->user;
@@ -504,6 +582,7 @@ void vport_close(struct vport *v)
 {
 	vport_run_drop(v);
 	v->state = VPORT_AWAY;
+	v->lingers = false;
 	forget(v);
 	vport_set_channel(v, NULL);
 	endpoint_close(&v->end);

@@ -20,12 +20,20 @@
 #define GUARD_MS 1000
 #define ESCAPED_WITHIN_MS 4000
 #define DTR_LOOK_MS 200
+/* An upload whose client has left has this long to end. */
+#define UPLOAD_MS 2000
 /* Above this the client has to wait. */
 #define LENT_BACKLOG 4096
 
 enum { CTRL_Z = 0x1a, ESC = 0x1b };
 
 static const struct text nothing;
+
+/* Nobody will type anything more. */
+static bool is_left(const struct vport *v)
+{
+	return v->lingers || v->ending;
+}
 
 static struct vport *vport_of(struct at_cmd *cmd)
 {
@@ -160,26 +168,6 @@ static void show_prompt(struct vport *v)
 		vport_write(v, "\r\n> ", 4);
 }
 
-static void on_prompt(struct at_cmd *cmd, char which)
-{
-	struct vport *v = vport_of(cmd);
-	char ahead[VPORT_AHEAD_MAX];
-	size_t n = v->ahead_n;
-
-	(void)which;
-	v->state = VPORT_PROMPT;
-	v->body_n = 0;
-	v->shows_prompt = true;
-	show_prompt(v);
-	ev_alarm_start(&v->patience, PROMPT_WAIT_MS);
-	endpoint_hold(&v->end, false);
-	/* Scripts type their message without waiting for the prompt. */
-	memcpy(ahead, v->ahead, n);
-	v->ahead_n = 0;
-	if (n)
-		vport_run_typed(v, text_from(ahead, n));
-}
-
 static void end_prompt(struct vport *v, bool send_it)
 {
 	ev_alarm_stop(&v->patience);
@@ -194,13 +182,28 @@ static void end_prompt(struct vport *v, bool send_it)
 	v->body_n = 0;
 }
 
-static void on_patience(struct ev_alarm *a)
+static void on_prompt(struct at_cmd *cmd, char which)
 {
-	struct vport *v = container_of(a, struct vport, patience);
+	struct vport *v = vport_of(cmd);
+	char ahead[VPORT_AHEAD_MAX];
+	size_t n = v->ahead_n;
 
-	log_info(v->o.name, "its client leaves a prompt unanswered, giving it up");
-	end_prompt(v, false);
+	(void)which;
+	v->state = VPORT_PROMPT;
+	v->body_n = 0;
+	v->shows_prompt = true;
+	show_prompt(v);
+	ev_alarm_start(&v->patience, PROMPT_WAIT_MS);
+	vport_hold(v, false);
+	/* Scripts type their message without waiting for the prompt. */
+	memcpy(ahead, v->ahead, n);
+	v->ahead_n = 0;
+	if (n)
+		vport_run_typed(v, text_from(ahead, n));
+	if (v->state == VPORT_PROMPT && is_left(v))
+		end_prompt(v, false);
 }
+
 
 static void type_body(struct vport *v, struct text data)
 {
@@ -262,7 +265,7 @@ static void on_connected(struct at_cmd *cmd, struct text line)
 	v->plus_ms = 0;
 	v->typed_ms = ev_now_ms();
 	ev_alarm_start(&v->dtr, DTR_LOOK_MS);
-	endpoint_hold(&v->end, false);
+	vport_hold(v, false);
 	if (v->ahead_n) {
 		char ahead[VPORT_AHEAD_MAX];
 		size_t n = v->ahead_n;
@@ -271,11 +274,14 @@ static void on_connected(struct at_cmd *cmd, struct text line)
 		v->ahead_n = 0;
 		vport_run_typed(v, text_from(ahead, n));
 	}
+	if (is_left(v))
+		vport_run_leave(v);
 }
 
 static void back_to_commands(struct vport *v, bool clean)
 {
 	ev_alarm_stop(&v->dtr);
+	ev_alarm_stop(&v->patience);
 	at_give_back(v->chat, &v->cmd, clean);
 	log_info(v->o.name, "end of data mode");
 	vport_line_done(v);
@@ -287,6 +293,18 @@ static void hang_up(struct vport *v, const char *why)
 	v->state = VPORT_RUNNING;
 	vport_result(v, AT_NO_CARRIER, -1, nothing);
 	back_to_commands(v, false);
+}
+
+static void on_patience(struct ev_alarm *a)
+{
+	struct vport *v = container_of(a, struct vport, patience);
+
+	if (v->state == VPORT_CONNECTED) {
+		hang_up(v, "its client has left an upload unfinished");
+	} else {
+		log_info(v->o.name, "its client leaves a prompt unanswered, giving it up");
+		end_prompt(v, false);
+	}
 }
 
 static void on_dtr(struct ev_alarm *a)
@@ -362,29 +380,39 @@ static void type_data(struct vport *v, struct text data)
 	if (at_write(v->chat, &v->cmd, data.s, data.n) < 0)
 		v->stats.dropped++;
 	if (at_backlog(v->chat) > LENT_BACKLOG)
-		endpoint_hold(&v->end, true);
+		vport_hold(v, true);
 }
 
 static void on_drained(struct at_cmd *cmd)
 {
-	endpoint_hold(&vport_of(cmd)->end, false);
+	vport_hold(vport_of(cmd), false);
 }
 
 /* --- from the client --------------------------------------------------------------------------------------- */
 
-void vport_run_typed(struct vport *v, struct text data)
+/* One character, and only into the port's own command; what comes at once is its line's. */
+static bool type_abort(struct vport *v, struct text data)
 {
-	if (v->state == VPORT_PROMPT) {
-		type_body(v, data);
-	} else if (v->state == VPORT_CONNECTED) {
-		type_data(v, data);
-	} else if (v->phase == VPORT_ASK && !v->aborted &&
-		   ev_now_ms() - v->sent_ms >= ABORT_AFTER_MS) {
-		/* One character, and only into the port's own command. */
+	if (v->phase != VPORT_ASK || !at_cmd_in_flight(v->chat, &v->cmd) ||
+	    ev_now_ms() - v->sent_ms < ABORT_AFTER_MS)
+		return false;
+	if (!v->aborted) {
 		v->aborted = true;
 		log_debug(v->o.name, "aborts %s", v->text);
 		at_write(v->chat, &v->cmd, data.s, 1);
 	}
+	return true;
+}
+
+bool vport_run_typed(struct vport *v, struct text data)
+{
+	if (v->state == VPORT_PROMPT)
+		type_body(v, data);
+	else if (v->state == VPORT_CONNECTED)
+		type_data(v, data);
+	else
+		return type_abort(v, data);
+	return true;
 }
 
 void vport_run_drop(struct vport *v)
@@ -398,6 +426,40 @@ void vport_run_drop(struct vport *v)
 	if (v->state == VPORT_CONNECTED)
 		log_info(v->o.name, "its client has left in data mode: hanging up");
 	at_cancel(v->chat, &v->cmd);
+}
+
+bool vport_run_awaits(const struct vport *v)
+{
+	return v->state == VPORT_RUNNING && v->phase == VPORT_ASK && at_cmd_in_flight(v->chat, &v->cmd) &&
+	       !(v->wrapped && vport_own_restore(v, text_of(v->main + 2)));
+}
+
+bool vport_run_leave(struct vport *v)
+{
+	bool answers = (v->main[2] | 0x20) == 'a';
+
+	switch (v->state) {
+	case VPORT_RUNNING:
+		if (!v->dialled || answers)
+			return true;
+		vport_run_drop(v);
+		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
+		return true;
+	case VPORT_PROMPT:
+		end_prompt(v, false);
+		return true;
+	case VPORT_CONNECTED:
+		if (v->dialled)
+			hang_up(v, "its client has left in data mode");
+		else
+			ev_alarm_start(&v->patience, UPLOAD_MS);
+		return true;
+	case VPORT_AWAY:
+	case VPORT_COMMAND:
+	case _VPORT_STATE_MAX:
+		break;
+	}
+	return false;
 }
 
 void vport_run_init(struct vport *v)

@@ -161,7 +161,8 @@ void vport_report(struct vport *v, struct text line, struct text body)
 	const char *lead = v->own.n[VPORT_V] ? "\r\n" : "";
 	int reg = reg_of(line), n;
 
-	if (v->state == VPORT_AWAY || v->own.n[VPORT_Q] == 1 || v->o.urcs == VPORT_URCS_NONE)
+	if (v->state == VPORT_AWAY || v->lingers || v->own.n[VPORT_Q] == 1 ||
+	    v->o.urcs == VPORT_URCS_NONE)
 		return;
 	if (v->o.urcs == VPORT_URCS_ASKED) {
 		if (reg >= 0 ? !reg_report(v, reg, &line) : !wants(v, line))

@@ -132,6 +132,8 @@ void at_submit_first(struct at_chat *c, struct at_cmd *cmd);
 /* done() will not be called. A command in flight still gets its answer, which is swallowed. */
 void at_cancel(struct at_chat *c, struct at_cmd *cmd);
 bool at_cmd_active(const struct at_cmd *cmd);
+/* It is on the line, and nothing else of this chat. */
+bool at_cmd_in_flight(const struct at_chat *c, const struct at_cmd *cmd);
 
 /*
  * What the command in flight wants to be written behind a prompt; ESC ends it. Its patience starts

@@ -1,7 +1,8 @@
 /*
  * Where another program comes in: a pseudo terminal under a stable name, or a UNIX stream socket.
  * Either way one client at a time, a pipe while it is there, and nothing of it left for the next:
- * what it has not read is dropped, the terminal's settings are put back.
+ * what it has not read is dropped, the terminal's settings are put back. What it has written before
+ * it left is still received, by the way of came() and left() even if nobody looked while it was there.
  *
  * A pty has no modem lines. Speed 0 (B0) is how programs drop DTR on one: endpoint_dropped_dtr().
  */
@@ -24,16 +25,25 @@ struct endpoint_options {
 	unsigned mode;                  /* permission bits */
 };
 
+/* endpoint.c only: whose is what there is to be read? */
+enum endpoint_doubt { ENDPOINT_NO_DOUBT, ENDPOINT_DOUBT, ENDPOINT_SURE };
+
 struct endpoint {
 	/* pipe.user is set by the owner once; hung_up() is never called: left() is. */
 	struct pipe pipe;
 	void (*came)(struct endpoint *e);
 	/* The client is gone; what was to be written to it is dropped. */
 	void (*left)(struct endpoint *e);
+	/*
+	 * A socket's client has shut down its writing half: nothing more will come, and it still
+	 * reads. Answered by endpoint_finish(), sooner or later.
+	 */
+	void (*ended)(struct endpoint *e);
 
 	/* endpoint.c only */
 	char path[256];
 	bool socket, client, held;
+	bool half, deaf, finishing;     /* it writes no more; does not listen; is to go */
 	int listener;                   /* of a socket */
 	int fd;                         /* pty: its master, always open; socket: the client */
 	char slave[64];
@@ -43,8 +53,10 @@ struct endpoint {
 	int opens;
 	/* The last client has closed; since then somebody has opened; and written. */
 	bool vacated, reopened, wrote;
+	enum endpoint_doubt doubt;
+	bool spoiled;                   /* the slave cannot be opened any more */
 	struct ev_watch watch, arrival;
-	struct ev_alarm look;
+	struct ev_alarm look, finish;
 	struct ev_task gone;
 	struct buf out;
 	uint8_t out_store[ENDPOINT_BACKLOG];
@@ -59,6 +71,8 @@ void endpoint_hold(struct endpoint *e, bool on);
 /* The terminal itself echoes what is written to it. */
 bool endpoint_echoes(const struct endpoint *e);
 bool endpoint_dropped_dtr(const struct endpoint *e);
+/* Sends the client away when it has read everything, or after a while; left() follows. */
+void endpoint_finish(struct endpoint *e);
 /* Sends the client away: a socket is closed; a pty cannot, and is treated as just opened. */
 void endpoint_kick(struct endpoint *e);
 

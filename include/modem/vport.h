@@ -22,7 +22,7 @@
 #define VPORTS_MAX 8
 #define VPORT_LINE_MAX 2048
 #define VPORT_BODY_MAX 2048
-#define VPORT_AHEAD_MAX 1024
+#define VPORT_AHEAD_MAX 2048
 #define VPORT_PENDING_MAX 2048
 #define VPORT_TEXT_MAX 40
 
@@ -96,6 +96,8 @@ struct vport {
 	struct endpoint end;
 	struct pipe_user user;
 	enum vport_state state;
+	bool lingers;                   /* the client has left; what it has written whole still runs */
+	bool ending;                    /* the client writes no more and waits for its answers */
 	struct vport_own own;
 
 	char line[VPORT_LINE_MAX];      /* what is being typed */
@@ -208,6 +210,8 @@ bool vport_touches_card(const struct modem *m, struct text command);
 int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX]);
 void vport_close(struct vport *v);
 void vport_write(struct vport *v, const void *data, size_t n);
+/* Takes nothing more from the client, and again. */
+void vport_hold(struct vport *v, bool on);
 void vport_info(struct vport *v, struct text line);
 void vport_result(struct vport *v, enum at_end end, int code, struct text final);
 /* The command at hand has ended: the next one of the line, or the result. */
@@ -216,8 +220,13 @@ void vport_line_done(struct vport *v);
 
 /* vport_run.c */
 void vport_run(struct vport *v, struct text command);
-void vport_run_typed(struct vport *v, struct text data);
+/* False: it is not for what runs. */
+bool vport_run_typed(struct vport *v, struct text data);
 void vport_run_drop(struct vport *v);
+/* The client has left, or will write no more. True: what runs goes on to its end; false: nothing does. */
+bool vport_run_leave(struct vport *v);
+/* Nothing but the module's word on a command that it has is waited for. */
+bool vport_run_awaits(const struct vport *v);
 void vport_run_init(struct vport *v);
 
 /* vport_own.c */

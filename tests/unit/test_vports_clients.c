@@ -5,7 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -162,6 +166,174 @@ static void a_module_that_restarts_in_data_mode_ends_it(void **state)
 	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n");
 }
 
+/* --- short visits ------------------------------------------------------------------------------------ */
+
+static int open_pty(void);
+
+/* Opens, writes and closes before anybody looks. */
+static void visit(unsigned i, const char *text)
+{
+	static const char *const names[] = { "at0", "at1", "at2" };
+	char path[64];
+
+	if (portbed.clients[i] >= 0)
+		portbed_hang_up(i);
+	if (i == 2) {
+		snprintf(path, sizeof(path), "%s/%s", portbed.dir, names[i]);
+		portbed.clients[i] = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+		assert_true(portbed.clients[i] >= 0);
+	} else {
+		portbed.clients[i] = portbed_dial(names[i]);
+	}
+	portbed_type(i, text);
+	close(portbed.clients[i]);
+	portbed.clients[i] = -1;
+	/* A terminal's octets and notices come in the kernel's own time. */
+	for (unsigned k = 0; k < (i == 2 ? 20 : 1); k++) {
+		fake_ev_run(50);
+		if (i == 2)
+			poll(NULL, 0, 1);
+	}
+}
+
+static void a_line_that_was_written_whole_runs_though_its_client_has_left(void **state)
+{
+	static const unsigned each[] = { 0, 2 };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(each); k++) {
+		unsigned i = each[k], before = fake_port_count("AT+CSQ");
+
+		visit(i, "AT+CSQ\r");
+		assert_int_equal(fake_port_count("AT+CSQ"), before + 1);
+		/* As a shell writes it. */
+		visit(i, "AT+CSQ\n");
+		assert_int_equal(fake_port_count("AT+CSQ"), before + 2);
+		visit(i, "AT+CSQ\r\nATI\r\nAT+CSQ;+CSQ\r\n");
+		assert_int_equal(fake_port_count("AT+CSQ"), before + 5);
+		/* What is not whole is nothing. */
+		visit(i, "AT+CSQ");
+		visit(i, "ATI\rAT+CSQ");
+		assert_int_equal(fake_port_count("AT+CSQ"), before + 5);
+		assert_int_equal(portbed.ports.ports[i]->state, VPORT_AWAY);
+		/* The next one finds a new port, and no answers. */
+		portbed.clients[i] = i == 2 ? open_pty() : portbed_dial("at0");
+		portbed_says(i, "AT\r", "AT\r\r\nOK\r\n");
+	}
+}
+
+static void a_visitor_may_send_a_message_but_no_half_of_one(void **state)
+{
+	(void)state;
+	visit(0, "AT+CMGF=1\rAT+CMGS=\"+49170\"\rhello\x1a");
+	assert_string_equal(portbed.typed, "hello");
+	visit(0, "AT+CMGS=\"+49170\"\rhal");
+	fake_ev_run(5000);
+	assert_string_equal(portbed.typed, "hello");
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_AWAY);
+	portbed_says(1, "ATE0+CSQ\r", "ATE0+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+}
+
+static void a_visitor_makes_no_data_call(void **state)
+{
+	(void)state;
+	visit(0, "ATD*99#\r");
+	fake_ev_run(20000);
+	portbed_says(1, "ATE0+CSQ\r", "ATE0+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n");
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_AWAY);
+	/* One for voice is made, and none that is behind another line. */
+	portbed.typed[0] = '\0';
+	portbed.in_data = false;
+	visit(0, "AT+CSQ\rATD*98#\r");
+	assert_int_equal(fake_port_count("ATD*98#"), 0);
+}
+
+static void who_comes_after_a_visitor_waits_for_its_lines(void **state)
+{
+	unsigned before = fake_port_count("AT+CSQ");
+
+	(void)state;
+	visit(0, "ATE0\rAT+COPS=?\rAT+CSQ\r");
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_type(0, "ATI\r");
+	fake_ev_run(1000);
+	assert_string_equal(portbed_got(0), "");
+	fake_port_says("\\r\\n+COPS: (2,\"X\",\"X\",\"26201\")\\r\\n\\r\\nOK\\r\\n");
+	fake_ev_run(100);
+	assert_string_equal(portbed_got(0), "ATI\r\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+	assert_int_equal(fake_port_count("AT+CSQ"), before + 1);
+	/* But not for an answer that nobody wants. */
+	visit(0, "AT+COPS=?\r");
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_says(0, "AT\r", "AT\r\r\nOK\r\n");
+	fake_port_says("\\r\\nOK\\r\\n");
+	portbed_says(0, "ATE0I\r", "ATE0I\r\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+}
+
+static void visitors_in_a_row_are_served_one_after_the_other(void **state)
+{
+	unsigned before = fake_port_count("AT+CSQ");
+	int fds[3];
+
+	(void)state;
+	portbed_hang_up(0);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+		struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+		fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/at0", portbed.dir);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&sa, sizeof(sa)), 0);
+		assert_int_equal(write(fds[i], "AT+CSQ\r\nAT+CSQ\r\n", 16), 16);
+		close(fds[i]);
+	}
+	fake_ev_run(500);
+	assert_int_equal(fake_port_count("AT+CSQ"), before + 6);
+}
+
+/* As of printf … | socat - UNIX-CONNECT:port */
+static void a_socket_that_is_shut_down_for_writing_still_gets_its_answers(void **state)
+{
+	char text[256];
+	ssize_t n;
+
+	(void)state;
+	portbed_type(0, "ATE0+CSQ\rATI\rAT+CS");
+	assert_int_equal(shutdown(portbed.clients[0], SHUT_WR), 0);
+	fake_ev_run(200);
+	n = read(portbed.clients[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "ATE0+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+	assert_int_equal(read(portbed.clients[0], text, sizeof(text)), 0);
+	close(portbed.clients[0]);
+	portbed.clients[0] = portbed_dial("at0");
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	assert_int_equal(shutdown(portbed.clients[0], SHUT_WR), 0);
+	fake_ev_run(20000);
+	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n");
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_AWAY);
+}
+
+static void what_is_typed_ahead_of_a_slow_command_is_all_kept(void **state)
+{
+	unsigned before = fake_port_count("AT+CSQ");
+	char lines[1800] = "";
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		strcat(lines, "AT+CSQ\r\n");
+	portbed_type(0, "ATE0+COPS=?\r");
+	fake_ev_run(20);
+	portbed_type(0, lines);
+	portbed_type(0, lines);
+	portbed_hang_up(0);
+	fake_ev_run(10);
+	fake_port_says("\\r\\nOK\\r\\n");
+	fake_ev_run(5000);
+	assert_int_equal(fake_port_count("AT+CSQ"), before + 400);
+	assert_int_equal(portbed.ports.ports[0]->stats.dropped, 0);
+}
+
 /* --- clients ---------------------------------------------------------------------------------- */
 
 static void a_client_that_does_not_read_costs_nobody_else_anything(void **state)
@@ -270,6 +442,24 @@ static void a_pty_is_left_and_opened_again_without_leftovers(void **state)
 	portbed_says(2, "AT\r", "AT\r\r\nOK\r\n");
 }
 
+/* gammu, ModemManager and others ask for the terminal for themselves alone, and leave it so. */
+static void a_pty_that_was_made_exclusive_is_open_to_the_next_client(void **state)
+{
+	int exclusive = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		portbed.clients[2] = open_pty();
+		assert_int_equal(ioctl(portbed.clients[2], TIOCGEXCL, &exclusive), 0);
+		assert_int_equal(exclusive, 0);
+		assert_int_equal(ioctl(portbed.clients[2], TIOCEXCL), 0);
+		portbed_says(2, "AT\r", "AT\r\r\nOK\r\n");
+		portbed_hang_up(2);
+	}
+	portbed.clients[2] = open_pty();
+	portbed_says(2, "AT\r", "AT\r\r\nOK\r\n");
+}
+
 static void a_terminal_that_echoes_by_itself_is_not_echoed_to(void **state)
 {
 	struct termios t;
@@ -330,11 +520,19 @@ int main(int argc, char **argv)
 		PORT_TEST(a_client_that_leaves_data_mode_has_it_hung_up),
 		PORT_TEST(an_escape_leads_back_to_commands),
 		PORT_TEST(a_module_that_restarts_in_data_mode_ends_it),
+		PORT_TEST(a_line_that_was_written_whole_runs_though_its_client_has_left),
+		PORT_TEST(a_visitor_may_send_a_message_but_no_half_of_one),
+		PORT_TEST(a_visitor_makes_no_data_call),
+		PORT_TEST(who_comes_after_a_visitor_waits_for_its_lines),
+		PORT_TEST(visitors_in_a_row_are_served_one_after_the_other),
+		PORT_TEST(a_socket_that_is_shut_down_for_writing_still_gets_its_answers),
+		PORT_TEST(what_is_typed_ahead_of_a_slow_command_is_all_kept),
 		PORT_TEST(a_client_that_does_not_read_costs_nobody_else_anything),
 		PORT_TEST(a_socket_takes_one_client_at_a_time),
 		PORT_TEST(settings_of_a_client_go_with_it),
 		PORT_TEST(a_pty_has_a_stable_name_rights_and_is_raw),
 		PORT_TEST(a_pty_is_left_and_opened_again_without_leftovers),
+		PORT_TEST(a_pty_that_was_made_exclusive_is_open_to_the_next_client),
 		PORT_TEST(a_terminal_that_echoes_by_itself_is_not_echoed_to),
 		PORT_TEST(a_pty_drops_dtr_by_speed_0),
 		PORT_TEST(a_port_with_control_restarts_the_module_through_its_life_cycle),
