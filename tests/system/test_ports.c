@@ -1,25 +1,21 @@
 /*
- * Virtual ports and CMUX of the whole daemon against the virtual module: programs of other people
- * where they are installed, and four clients with different settings at once by a fixed seed.
+ * Virtual ports and CMUX of the whole daemon against the virtual module, and four clients with
+ * different settings at once by a fixed seed. Programs of other people are in test_programs.c.
  *
  *   STRESS_COMMANDS=n  STRESS_SEED=n   another run
  */
 #include "support/test.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/text.h"
 #include "core/util.h"
+#include "support/port_client.h"
 #include "support/rig.h"
 
 static const char *argv0;
@@ -65,161 +61,23 @@ static int teardown(void **state)
 
 /* --- a client ------------------------------------------------------------------------------------- */
 
-struct client {
-	int fd;
-	char in[65536];
-	size_t n;
-};
+#define OK PORT_CLIENT_OK
 
-static void open_client(struct client *c, const char *name)
+static void open_client(struct port_client *c, const char *name)
 {
-	const char *path = rig_path(&rig, name);
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct stat st;
-
-	c->n = 0;
-	c->in[0] = '\0';
-	assert_int_equal(stat(path, &st), 0);
-	if (S_ISSOCK(st.st_mode)) {
-		c->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-		assert_int_equal(connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	} else {
-		c->fd = open(path, O_RDWR | O_NOCTTY);
-	}
-	assert_true(c->fd >= 0);
+	port_client_open(c, rig_path(&rig, name));
 }
 
-static bool take_more(struct client *c, unsigned ms)
+static const char *ask(struct port_client *c, const char *line, const char *end)
 {
-	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	ssize_t r;
-
-	if (poll(&p, 1, (int)ms) <= 0 || c->n + 1 >= sizeof(c->in))
-		return false;
-	r = read(c->fd, c->in + c->n, sizeof(c->in) - 1 - c->n);
-	if (r <= 0)
-		return false;
-	c->n += (size_t)r;
-	c->in[c->n] = '\0';
-	return true;
-}
-
-/* Writes, and waits until what has come ends like this. */
-static const char *ask(struct client *c, const char *line, const char *end)
-{
-	unsigned long long deadline = rig_now_ms() + 10000;
-	size_t n = strlen(end);
-
-	c->n = 0;
-	c->in[0] = '\0';
-	assert_int_equal(write(c->fd, line, strlen(line)), strlen(line));
-	while (c->n < n || memcmp(c->in + c->n - n, end, n) != 0) {
-		if (rig_now_ms() > deadline || (c->n > 9 && strstr(c->in, "\r\nERROR\r\n")))
-			fail_msg("%s: '%s'\n%s", line, c->in, daemon_program->said);
-		take_more(c, 100);
-	}
-	return c->in;
-}
-
-#define OK "\r\nOK\r\n"
-
-/* --- programs of other people -------------------------------------------------------------------- */
-
-static bool installed(const char *program)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "PATH=$PATH:/usr/sbin command -v %s >/dev/null 2>&1", program);
-	return system(command) == 0;
-}
-
-static struct rig_program *shell(const char *command, int *ret_code)
-{
-	struct rig_program *p;
-
-	*ret_code = rig_run(&rig, &p, "/bin/sh", "-c", command, NULL);
-	return p;
-}
-
-static void dial_by_chat(const char *conf)
-{
-	char command[512];
-	struct client other, again;
-	int code;
-
-	if (!installed("chat"))
-		skip();
-	start_with(conf);
-	open_client(&other, "at1");
-	/* The port stays open behind chat, as it does with pppd. */
-	snprintf(command, sizeof(command),
-		 "exec <>%s; PATH=$PATH:/usr/sbin; chat -t 10 ABORT 'NO CARRIER' ABORT ERROR '' ATZ OK "
-		 "ATE1 OK 'ATD*99***1#' CONNECT '' 0<&0 1>&0", rig_path(&rig, "at0"));
-	shell(command, &code);
-	assert_int_equal(code, 0);
-	/* It has left in data mode: the call is hung up, the next client finds a port in command mode. */
-	ask(&other, "ATE0\r", OK);
-	assert_string_equal(ask(&other, "AT+CGSN\r", OK), "\r\n860000000000003\r\n" OK);
-	open_client(&again, "at0");
-	ask(&again, "AT+CSQ\r", OK);
-	close(again.fd);
-	close(other.fd);
-}
-
-static void chat_dials_through_a_port_that_is_lent_the_line(void **state)
-{
-	(void)state;
-	dial_by_chat(plain_conf);
-}
-
-static void chat_dials_through_a_port_with_a_channel_of_its_own(void **state)
-{
-	(void)state;
-	dial_by_chat(mux_conf);
-}
-
-static void gammu_identifies_the_module_and_sends_and_reads_messages(void **state)
-{
-	static const char *const confs[] = { plain_conf, mux_conf };
-	char command[512];
-
-	(void)state;
-	if (!installed("gammu"))
-		skip();
-	for (size_t i = 0; i < ARRAY_SIZE(confs); i++) {
-		struct rig_program *p;
-		FILE *f;
-		int code;
-
-		start_with(confs[i]);
-		f = fopen(rig_path(&rig, "gammurc"), "w");
-		assert_non_null(f);
-		fprintf(f, "[gammu]\nport = %s\nconnection = at\nuse_locking = no\n", rig_path(&rig, "at1"));
-		fclose(f);
-		snprintf(command, sizeof(command), "gammu -c %s --identify", rig_path(&rig, "gammurc"));
-		p = shell(command, &code);
-		assert_int_equal(code, 0);
-		assert_non_null(strstr(p->said, "860000000000003"));
-		snprintf(command, sizeof(command), "gammu -c %s sendsms TEXT +4917012345 -text hello",
-			 rig_path(&rig, "gammurc"));
-		p = shell(command, &code);
-		assert_int_equal(code, 0);
-		assert_true(rig_tell_module(&rig, "sms +491709999 read by another program"));
-		snprintf(command, sizeof(command), "gammu -c %s getallsms", rig_path(&rig, "gammurc"));
-		p = shell(command, &code);
-		assert_int_equal(code, 0);
-		assert_non_null(strstr(p->said, "read by another program"));
-		rig_close(&rig);
-		rig_open(&rig, argv0);
-	}
+	return port_client_ask(c, line, end, daemon_program->said);
 }
 
 /* --- data beside commands --------------------------------------------------------------------------- */
 
 static void with_a_mux_a_call_and_commands_run_at_the_same_time(void **state)
 {
-	struct client data, other;
+	struct port_client data, other;
 
 	(void)state;
 	start_with(mux_conf);
@@ -239,7 +97,7 @@ static void with_a_mux_a_call_and_commands_run_at_the_same_time(void **state)
 
 static void a_daemon_that_was_killed_in_its_mux_starts_again(void **state)
 {
-	struct client c;
+	struct port_client c;
 
 	(void)state;
 	start_with(mux_conf);
@@ -259,7 +117,7 @@ static void a_daemon_that_was_killed_in_its_mux_starts_again(void **state)
 
 static void a_module_that_restarts_in_its_mux_comes_back(void **state)
 {
-	struct client c;
+	struct port_client c;
 
 	(void)state;
 	start_with(mux_conf);
@@ -282,7 +140,7 @@ static void a_module_that_restarts_in_its_mux_comes_back(void **state)
 /* The daemon does not look while one goes and the next comes and writes. */
 static void follow_unseen(const char *name)
 {
-	struct client c;
+	struct port_client c;
 
 	open_client(&c, name);
 	assert_non_null(strstr(ask(&c, "ATE0\r", OK), "ATE0"));
@@ -294,7 +152,7 @@ static void follow_unseen(const char *name)
 		assert_int_equal(write(c.fd, "AT+CREG?\r", 9), 9);
 		kill(daemon_program->pid, SIGCONT);
 		while (!strstr(c.in, OK))
-			if (!take_more(&c, 10000))
+			if (!port_client_take(&c, 10000))
 				fail_msg("%s, round %u: '%s'", name, i, c.in);
 		/* Echo and reports are as a newcomer finds them. */
 		assert_string_equal(c.in, "AT+CREG?\r\r\n+CREG: 0,1\r\n" OK);
@@ -314,7 +172,7 @@ static void a_client_that_comes_at_once_after_another_starts_anew(void **state)
 /* As `cat port & echo AT >port` in a shell. */
 static void a_port_opened_twice_is_one_client_until_both_have_closed(void **state)
 {
-	struct client c, other;
+	struct port_client c, other;
 
 	(void)state;
 	start_with(plain_conf);
@@ -326,7 +184,7 @@ static void a_port_opened_twice_is_one_client_until_both_have_closed(void **stat
 		close(other.fd);
 		kill(daemon_program->pid, SIGCONT);
 		while (!strstr(c.in, OK))
-			if (!take_more(&c, 10000))
+			if (!port_client_take(&c, 10000))
 				fail_msg("round %u: '%s'", i, c.in);
 		assert_string_equal(ask(&c, "AT+CREG?\r", OK), "\r\n+CREG: 0,1\r\n" OK);
 		close(c.fd);
@@ -340,7 +198,7 @@ static void a_port_opened_twice_is_one_client_until_both_have_closed(void **stat
 enum kind { KIND_ECHO, KIND_CSQ, KIND_ERROR, KIND_CME, KIND_CREG, KIND_CMEE, KIND_SET, KIND_SMS, _KIND_MAX };
 
 struct worker {
-	struct client c;
+	struct port_client c;
 	unsigned i, done;
 	unsigned e, v, cmee, creg, cmgf;        /* as this client has set them */
 	bool waits, prompted;
@@ -596,7 +454,7 @@ static void run_stress(const char *conf, unsigned commands)
 			struct worker *w = &workers[i];
 
 			if (fds[i].revents)
-				take_more(&w->c, 0);
+				port_client_take(&w->c, 0);
 			if (rig_now_ms() - w->since > 20000)
 				fail_msg("client %u lost the answer to '%s': '%s'", i, w->sent, w->c.in);
 			if (!judge(w))
@@ -616,7 +474,7 @@ static void run_stress(const char *conf, unsigned commands)
 					if (i < 2)
 						break;
 					assert_true(write(w->c.fd, "AT\r", 3) >= 0);
-					while (take_more(&w->c, 2000) && !strstr(w->c.in, OK) &&
+					while (port_client_take(&w->c, 2000) && !strstr(w->c.in, OK) &&
 					       !strstr(w->c.in, "in use"))
 						;
 					if (strstr(w->c.in, "in use"))
@@ -657,9 +515,6 @@ static void four_clients_on_a_mux_never_get_anothers_answer_or_settings(void **s
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		PORTS_TEST(chat_dials_through_a_port_that_is_lent_the_line),
-		PORTS_TEST(chat_dials_through_a_port_with_a_channel_of_its_own),
-		PORTS_TEST(gammu_identifies_the_module_and_sends_and_reads_messages),
 		PORTS_TEST(with_a_mux_a_call_and_commands_run_at_the_same_time),
 		PORTS_TEST(a_daemon_that_was_killed_in_its_mux_starts_again),
 		PORTS_TEST(a_module_that_restarts_in_its_mux_comes_back),
