@@ -27,6 +27,10 @@ static const char usage[] =
 	"  -b, --baud N            line speed, 0 not paced (115200)\n"
 	"      --strict-speed      octets at another speed than the host has set are garbage\n"
 	"      --boot-ms N         from power to RDY (the personality's)\n"
+	"      --off               without power at first: its PWRKEY line switches it on\n"
+	"      --autostart         it starts whenever its supply line brings power\n"
+	"      --status-ms N       from a change of power until its STATUS line follows (1500; 20 where\n"
+	"                          not paced)\n"
 	"      --latency-ms N      until an answer leaves (5; 0 where not paced)\n"
 	"      --apdu-ms N         the module's own time per APDU (the personality's; 0 where not "
 	"paced)\n"
@@ -60,7 +64,8 @@ static const char usage[] =
 	"command,\n"
 	"  *count at most so often. Names: no-answer, late(ms), garbage(octets), lose(octets), "
 	"split(ms),\n"
-	"  urc, truncated, error, cme(code), reset, hang-up(ms).\n"
+	"  urc, truncated, error, cme(code), reset, hang-up(ms), hang(1 until its RESET line, 2 until\n"
+	"  PWRKEY, 3 until it loses its supply).\n"
 	"  For example: urc%20   late(4000):+COPS@3*1   error:+CGLA%5   reset:+CSQ@400*1\n"
 	"\n"
 	"Control socket, one line each, answered by \"ok\" or \"error: \":\n";
@@ -68,6 +73,9 @@ static const char usage[] =
 enum {
 	OPT_STRICT = 256,
 	OPT_BOOT,
+	OPT_OFF,
+	OPT_AUTOSTART,
+	OPT_STATUS,
 	OPT_LATENCY,
 	OPT_APDU,
 	OPT_REGISTER,
@@ -90,6 +98,9 @@ static const struct option options[] = {
 	{ "baud", required_argument, NULL, 'b' },
 	{ "strict-speed", no_argument, NULL, OPT_STRICT },
 	{ "boot-ms", required_argument, NULL, OPT_BOOT },
+	{ "off", no_argument, NULL, OPT_OFF },
+	{ "autostart", no_argument, NULL, OPT_AUTOSTART },
+	{ "status-ms", required_argument, NULL, OPT_STATUS },
 	{ "latency-ms", required_argument, NULL, OPT_LATENCY },
 	{ "apdu-ms", required_argument, NULL, OPT_APDU },
 	{ "register-ms", required_argument, NULL, OPT_REGISTER },
@@ -115,8 +126,8 @@ static const struct option options[] = {
 struct settings {
 	const char *pty, *control, *module, *card;
 	uint32_t baud, boot_ms, seed;
-	int latency_ms, apdu_ms, register_ms;   /* -1: by the speed */
-	bool strict;
+	int latency_ms, apdu_ms, register_ms, status_ms;        /* -1: by the speed */
+	bool strict, off, autostart;
 	const char *imei, *number;
 	struct plain_sim_options plain;
 	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX];
@@ -182,6 +193,9 @@ static int take_option(struct settings *s, int option)
 	case 'b': return number("--baud", 4000000, &s->baud);
 	case OPT_STRICT: s->strict = true; break;
 	case OPT_BOOT: return number("--boot-ms", 3600000, &s->boot_ms);
+	case OPT_OFF: s->off = true; break;
+	case OPT_AUTOSTART: s->autostart = true; break;
+	case OPT_STATUS: return milliseconds("--status-ms", &s->status_ms);
 	case OPT_LATENCY: return milliseconds("--latency-ms", &s->latency_ms);
 	case OPT_APDU: return milliseconds("--apdu-ms", &s->apdu_ms);
 	case OPT_REGISTER: return milliseconds("--register-ms", &s->register_ms);
@@ -286,6 +300,7 @@ static int build(const struct settings *s)
 		.latency_ms = (unsigned)by_speed(s->latency_ms, s, 5, 0),
 		.ms_per_apdu = by_speed(s->apdu_ms, s, -1, 0),
 		.reg_ms = (unsigned)by_speed(s->register_ms, s, 500, 20),
+		.status_ms = (unsigned)by_speed(s->status_ms, s, 1500, 20),
 	};
 	const struct persona *persona = persona_find(s->module);
 	struct cards_given given;
@@ -302,6 +317,8 @@ static int build(const struct settings *s)
 	bench.strict_speed = s->strict;
 	bench.pty.link = s->pty;
 	bench_init(&bench, persona, &o);
+	bench.start_off = s->off;
+	bench.module.lines.autostart = s->autostart;
 	slot_give_card(&bench.module.slot, given.card, given.inserted);
 	r = set_coverage(s);
 	return r >= 0 ? r : set_faults(s);
@@ -350,6 +367,7 @@ int main(int argc, char **argv)
 		.latency_ms = -1,
 		.apdu_ms = -1,
 		.register_ms = -1,
+		.status_ms = -1,
 		.level = LOG_LEVEL_WARNING,
 		.plain = { .iccid = "8988200000000000017",
 			   .imsi = "001010123456789",
