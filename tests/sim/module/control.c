@@ -23,6 +23,7 @@ const char control_help[] =
 	"  fault SPEC                     adds a fault; see below\n"
 	"  faults [clear]                 how often each kind has struck; or no more faults\n"
 	"  sim insert|remove|reset        the card moves, or is reset and read again\n"
+	"  card-fault ORDER|clear         the card does something wrong, as sim-euicc --fault\n"
 	"  coverage ICCID KIND            none, home, roaming or denied for cards whose ICCID\n"
 	"                                 begins so; * for every card\n"
 	"  register STATE                 27.007 <stat> whatever the card; auto: by coverage\n"
@@ -243,6 +244,16 @@ static int do_sim(struct request *q)
 	return 0;
 }
 
+static int do_card_fault(struct request *q)
+{
+	struct card *card = q->m->slot.card;
+	char order[64];
+
+	if (!card || !q->rest.n || text_copy(q->rest, order, sizeof(order)) < 0)
+		return -EINVAL;
+	return card_fault(card, strcmp(order, "clear") ? order : "");
+}
+
 static int do_coverage(struct request *q)
 {
 	struct text iccid = word(q);
@@ -334,6 +345,7 @@ static const struct {
 	{ "hang", do_hang },         { "lines", do_lines },       { "line", do_line },
 	{ "hang-up", do_hang_up },   { "reset", do_reset },       { "power", do_power },
 	{ "fault", do_fault },       { "faults", do_faults },     { "sim", do_sim },
+	{ "card-fault", do_card_fault },
 	{ "coverage", do_coverage }, { "register", do_register }, { "cell", do_cell },
 	{ "signal", do_signal },     { "act", do_act },           { "sms", do_sms },
 	{ "urc", do_urc },           { "no-carrier", do_no_carrier }, { "baud", do_baud },

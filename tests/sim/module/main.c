@@ -43,7 +43,10 @@ static const char usage[] =
 	"      --iccid DIGITS      of the plain card (8988200000000000017)\n"
 	"      --imsi DIGITS       of the plain card (001010123456789)\n"
 	"      --pin DIGITS        the plain card asks for this PIN (PUK 12345678)\n"
-	"      --card-ms N         the plain card's own time per APDU (0)\n"
+	"      --card-ms N         the card's own time per APDU, and no more for anything (0; the\n"
+	"                          eUICC's: its personality's)\n"
+	"      --card-fault ORDER  something that the eUICC does wrong, as sim-euicc --fault; may be\n"
+	"                          repeated\n"
 	"      --coverage ICCID=KIND  none, home, roaming or denied for cards whose ICCID begins "
 	"so,\n"
 	"                          * for every card; may be repeated\n"
@@ -86,6 +89,7 @@ enum {
 	OPT_IMSI,
 	OPT_PIN,
 	OPT_CARD_MS,
+	OPT_CARD_FAULT,
 	OPT_COVERAGE,
 	OPT_SEED,
 	OPT_LIST,
@@ -111,6 +115,7 @@ static const struct option options[] = {
 	{ "imsi", required_argument, NULL, OPT_IMSI },
 	{ "pin", required_argument, NULL, OPT_PIN },
 	{ "card-ms", required_argument, NULL, OPT_CARD_MS },
+	{ "card-fault", required_argument, NULL, OPT_CARD_FAULT },
 	{ "coverage", required_argument, NULL, OPT_COVERAGE },
 	{ "fault", required_argument, NULL, 'f' },
 	{ "seed", required_argument, NULL, OPT_SEED },
@@ -122,16 +127,18 @@ static const struct option options[] = {
 };
 
 #define COVERAGE_MAX 32
+#define CARD_FAULTS_MAX 16
 
 struct settings {
 	const char *pty, *control, *module, *card;
 	uint32_t baud, boot_ms, seed;
 	int latency_ms, apdu_ms, register_ms, status_ms;        /* -1: by the speed */
+	int card_ms;                    /* -1: the card's own */
 	bool strict, off, autostart;
 	const char *imei, *number;
 	struct plain_sim_options plain;
-	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX];
-	size_t coverage_n, faults_n;
+	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX], *card_faults[CARD_FAULTS_MAX];
+	size_t coverage_n, faults_n, card_faults_n;
 	enum log_level level;
 };
 
@@ -183,7 +190,6 @@ static int help(void)
 
 static int take_option(struct settings *s, int option)
 {
-	uint32_t v = 0;
 	int r;
 
 	switch (option) {
@@ -206,9 +212,14 @@ static int take_option(struct settings *s, int option)
 	case OPT_IMSI: s->plain.imsi = optarg; break;
 	case OPT_PIN: s->plain.pin = optarg; break;
 	case OPT_CARD_MS:
-		r = number("--card-ms", 3600000, &v);
-		s->plain.answer_ms = v;
+		r = milliseconds("--card-ms", &s->card_ms);
+		s->plain.answer_ms = (unsigned)s->card_ms;
 		return r;
+	case OPT_CARD_FAULT:
+		if (s->card_faults_n == CARD_FAULTS_MAX)
+			return wrong("--card-fault", optarg, "fewer of them");
+		s->card_faults[s->card_faults_n++] = optarg;
+		break;
 	case OPT_COVERAGE:
 		if (s->coverage_n == COVERAGE_MAX)
 			return wrong("--coverage", optarg, "fewer of them");
@@ -255,8 +266,11 @@ static int read_command_line(struct settings *s, int argc, char **argv)
 static int open_card(const struct settings *s, struct cards_given *ret)
 {
 	char why[CARDS_WHY_MAX];
-	int r = cards_open(s->card, &s->plain, ret, why);
+	int r = cards_open(s->card, &s->plain, s->card_ms, ret, why);
 
+	for (size_t i = 0; r == 0 && i < s->card_faults_n; i++)
+		if (!ret->card || card_fault(ret->card, s->card_faults[i]) < 0)
+			return wrong("--card-fault", s->card_faults[i], "an order that the card understands");
 	if (r == 0)
 		return -1;
 	fprintf(stderr, "sim-module: --card: %s\n", why);
@@ -368,6 +382,7 @@ int main(int argc, char **argv)
 		.apdu_ms = -1,
 		.register_ms = -1,
 		.status_ms = -1,
+		.card_ms = -1,
 		.level = LOG_LEVEL_WARNING,
 		.plain = { .iccid = "8988200000000000017",
 			   .imsi = "001010123456789",
