@@ -12,7 +12,7 @@
  *   deliver                the result to the SM-DP+, of a direct download. Failing that, notes.c has it
  *   report                 the outcome to the eIM
  *   remove                 the result from the card, once both have it
- *   enable, follow         at once, where the eIM has configured the card so
+ *   look, enable, follow   at once, where the eIM has configured the card so
  *
  * One that was cut by a crash, a power cut or a lost link begins again at find-result: the card knows
  * whether there is a result; if not, the session is cancelled where it still is one.
@@ -554,7 +554,7 @@ static int find_reason(struct proc *p)
 	struct ipa_download *d = download_of(p);
 	const struct ipa_journal *j = &ipa_of(p)->download_journal;
 
-	if (!d->resuming || d->result.n || d->failed)
+	if (!d->resuming || d->result.n || d->failed || j->installed || j->reported)
 		return STEP_SKIP;
 	if (j->outcome[0])
 		ipa_download_fail(d, -1, (struct cause){ CAUSE_REFUSED, "us", -1, NULL }, "%s", j->outcome);
@@ -607,6 +607,7 @@ const struct step ipa_download_steps[] = {
 	  REPORT_PAUSE_MS },
 	{ "remove",              ipa_download_remove,   ipa_download_removed,    0, IPA_REMOVE_TRIES,
 	  IPA_REMOVE_PAUSE_MS },
+	{ "look",                ipa_download_look,     ipa_download_looked,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "enable",              ipa_download_enable,   ipa_download_enabled,    0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow",              ipa_download_follow,   go_on,                   0 },
 	{ "finish",              ipa_download_finish,   go_on,                   0 },
@@ -632,6 +633,7 @@ static void forget_session(struct ipa_download *d)
 	d->fed = 0;
 	d->failed = d->again = d->redirected = d->forward = d->loading = d->compact = false;
 	d->delivered = d->reported = d->refused = d->installed = d->enabled = d->ecall = false;
+	d->doubtful = false;
 	d->why = (struct cause){ 0 };
 	d->cancel = -1;
 	d->percent = -1;
@@ -715,7 +717,8 @@ int ipa_download_resume(struct ipa *i, struct ipa_eim *e)
 	text_copy(text_of(j->iccid_target), d->iccid, sizeof(d->iccid));
 	d->delivered = j->delivered;
 	d->reported = j->reported;
-	d->enabled = !strcmp(j->step, "enable");
+	d->installed = j->installed;
+	d->doubtful = !strcmp(j->step, "enable");
 	if (take_hex(j->session, d->session, sizeof(d->session), &d->session_n) < 0 ||
 	    take_hex(j->transaction, d->eim_transaction, sizeof(d->eim_transaction),
 		     &d->eim_transaction_n) < 0)

@@ -80,6 +80,7 @@ struct ipa_download {
 	bool reported;                  /* the eIM has the outcome, or none wants it */
 	bool installed;
 	bool enabled;                   /* at once, as the eIM had configured */
+	bool doubtful;                  /* cut in the middle of that: the card knows whether */
 	char iccid[ES10_ICCID_TEXT_MAX];
 	char name[65];                  /* of the profile, for people */
 	int percent;                    /* of the loading; -1: not loading */
@@ -183,6 +184,8 @@ int ipa_download_report(struct proc *p);
 enum step_verdict ipa_download_reported(struct proc *p);
 int ipa_download_remove(struct proc *p);
 enum step_verdict ipa_download_removed(struct proc *p);
+int ipa_download_look(struct proc *p);
+enum step_verdict ipa_download_looked(struct proc *p);
 int ipa_download_enable(struct proc *p);
 enum step_verdict ipa_download_enabled(struct proc *p);
 int ipa_download_follow(struct proc *p);
