@@ -7,6 +7,8 @@
 
 /* A host that sets speed 0 drops DTR: seen by looking, nothing tells. */
 #define LOOK_MS 100
+/* How much of a mux's frames may be queued for the line. */
+#define MUX_AHEAD (2 * MUX_INFO)
 
 /* --- octets --------------------------------------------------------------------------------------- */
 
@@ -22,6 +24,18 @@ static bool speeds_differ(const struct bench *b)
 	return b->strict_speed && b->baud && pty_speed(&b->pty) != b->baud;
 }
 
+/* With flow control the module takes no more from a host that does not take what it gets. */
+static void throttle(struct bench *b)
+{
+	size_t room = pacer_room(&b->to_host);
+
+	if (room < PACER_CAP / 2 && pty_flow_control(&b->pty))
+		pacer_hold(&b->from_host, true);
+	else if (room > PACER_CAP * 3 / 4)
+		pacer_hold(&b->from_host, false);
+	host_resume(&b->host);
+}
+
 static void on_to_host(struct pacer *p, const uint8_t *data, size_t n)
 {
 	struct bench *b = container_of(p, struct bench, to_host);
@@ -30,11 +44,19 @@ static void on_to_host(struct pacer *p, const uint8_t *data, size_t n)
 	log_wire("module", '>', data, n);
 	if (!speeds_differ(b)) {
 		pty_write(&b->pty, data, n);
-		return;
+	} else {
+		memcpy(copy, data, MIN(n, sizeof(copy)));
+		spoil(b, copy, MIN(n, sizeof(copy)));
+		pty_write(&b->pty, copy, MIN(n, sizeof(copy)));
 	}
-	memcpy(copy, data, MIN(n, sizeof(copy)));
-	spoil(b, copy, MIN(n, sizeof(copy)));
-	pty_write(&b->pty, copy, MIN(n, sizeof(copy)));
+	if (pty_blocked(&b->pty))
+		pacer_hold(p, true);
+	throttle(b);
+}
+
+static void on_drained(struct pty *p)
+{
+	pacer_hold(&container_of(p, struct bench, pty)->to_host, false);
 }
 
 static void on_from_host(struct pacer *p, const uint8_t *data, size_t n)
@@ -63,10 +85,21 @@ static size_t room_for_host(struct pty *p)
 
 static void on_host_write(struct host *h, const void *data, size_t n)
 {
-	size_t lost = pacer_put(&container_of(h, struct bench, host)->to_host, data, n);
+	struct bench *b = container_of(h, struct bench, host);
+	size_t lost = pacer_put(&b->to_host, data, n);
 
 	if (lost)
 		log_warning("module", "%zu octets lost: the line cannot take them", lost);
+	throttle(b);
+}
+
+/* Frames leave a module's hand late: what it is asked to stop is not on its way already. */
+static size_t room_to_host(struct host *h)
+{
+	const struct bench *b = container_of(h, struct bench, host);
+	size_t queued = PACER_CAP - pacer_room(&b->to_host);
+
+	return queued < MUX_AHEAD ? MUX_AHEAD - queued : 0;
 }
 
 /* --- the host leaves ------------------------------------------------------------------------------ */
@@ -172,6 +205,7 @@ void bench_init(struct bench *b, const struct persona *persona, const struct mod
 	b->pty.fd = b->pty.notify = -1;
 	b->pty.received = on_received;
 	b->pty.room = room_for_host;
+	b->pty.drained = on_drained;
 	b->to_host.deliver = on_to_host;
 	b->from_host.deliver = on_from_host;
 	b->replug.fired = on_replug;
@@ -182,6 +216,7 @@ void bench_init(struct bench *b, const struct persona *persona, const struct mod
 	b->module.hang_up = on_hang_up;
 	b->module.set_baud = on_set_baud;
 	b->host.write = on_host_write;
+	b->host.room = room_to_host;
 	host_init(&b->host, &b->module);
 }
 

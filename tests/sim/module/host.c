@@ -4,6 +4,9 @@
 
 #include "core/util.h"
 
+/* Flags, address, control, length, check. */
+#define FRAME_EXTRA 7
+
 static struct host *host_of(struct module *m)
 {
 	return m->host;
@@ -25,10 +28,16 @@ static void flush_backlog(struct host_channel *c)
 		size_t n = MIN(c->backlog.len, (size_t)h->mux.n1);
 		uint8_t piece[MUX_INFO];
 
+		if (h->room && h->room(h) < n + FRAME_EXTRA)
+			break;
 		memcpy(piece, buf_data(&c->backlog), n);
 		if (!mux_send(&h->mux, number_of(c), piece, n))
-			return;
+			break;
 		buf_drop(&c->backlog, n);
+	}
+	if (c->choked && c->backlog.len < HOST_BACKLOG / 4) {
+		c->choked = false;
+		mux_hold(&h->mux, number_of(c), false);
 	}
 }
 
@@ -38,6 +47,10 @@ static void on_channel_write(struct port *p, const void *data, size_t n)
 
 	/* What does not fit is lost, as on any line without room. */
 	buf_put(&c->backlog, data, MIN(n, buf_room(&c->backlog)));
+	if (!c->choked && c->backlog.len > HOST_BACKLOG / 2) {
+		c->choked = true;
+		mux_hold(&c->host->mux, number_of(c), true);
+	}
 	ev_task_start(&c->host->flush);
 }
 
@@ -66,6 +79,7 @@ static void open_channel(struct host_channel *c)
 	close_channel(c);
 	c->open = true;
 	c->backlog = BUF_ON(c->store);
+	c->choked = false;
 	c->port.write = on_channel_write;
 	module_add_port(c->host->m, &c->port);
 	c->port.quiet_yet = false;
@@ -158,6 +172,12 @@ static void on_restarted(struct module *m)
 }
 
 /* --- octets --------------------------------------------------------------------------------------- */
+
+void host_resume(struct host *h)
+{
+	if (h->muxed)
+		ev_task_start(&h->flush);
+}
 
 void host_feed(struct host *h, const void *data, size_t n)
 {

@@ -17,11 +17,14 @@ struct host_channel {
 	bool open;
 	uint8_t store[HOST_BACKLOG];
 	struct buf backlog;             /* while the host wants nothing */
+	bool choked;                    /* it has grown: the host has been asked to stop */
 };
 
 struct host {
 	/* Octets for the host. */
 	void (*write)(struct host *h, const void *data, size_t n);
+	/* How many it takes now; host_resume() when there are more again. May be NULL. */
+	size_t (*room)(struct host *h);
 	struct module *m;
 	struct port uart;
 	/* host.c only */
@@ -35,6 +38,7 @@ struct host {
 
 void host_init(struct host *h, struct module *m);
 void host_stop(struct host *h);
+void host_resume(struct host *h);
 void host_feed(struct host *h, const void *data, size_t n);
 
 #endif

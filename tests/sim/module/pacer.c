@@ -25,7 +25,7 @@ static void rearm(struct pacer *p)
 {
 	uint64_t due, us, at;
 
-	if (p->queue.len == 0)
+	if (p->queue.len == 0 || p->held)
 		return;
 	/* Looked at once: it goes on between two looks. */
 	at = now(p);
@@ -41,7 +41,7 @@ static void flush_due(struct pacer *p)
 
 	if (p->baud)
 		n = MIN(n, (size_t)((now(p) - p->since) / OCTET));
-	if (n == 0)
+	if (n == 0 || p->held)
 		return;
 	memcpy(out, buf_data(&p->queue), n);
 	buf_drop(&p->queue, n);
@@ -69,6 +69,7 @@ void pacer_clear(struct pacer *p)
 {
 	ev_alarm_stop(&p->tick);
 	buf_clear(&p->queue);
+	p->held = false;
 }
 
 void pacer_set_baud(struct pacer *p, unsigned baud)
@@ -80,11 +81,22 @@ void pacer_set_baud(struct pacer *p, unsigned baud)
 		ev_alarm_start(&p->tick, 0);
 }
 
+void pacer_hold(struct pacer *p, bool on)
+{
+	if (p->held == on)
+		return;
+	p->held = on;
+	ev_alarm_stop(&p->tick);
+	p->since = now(p);
+	if (!on && p->queue.len)
+		ev_alarm_start(&p->tick, 0);
+}
+
 size_t pacer_put(struct pacer *p, const void *data, size_t n)
 {
 	size_t taken = MIN(n, buf_room(&p->queue));
 
-	if (p->baud == 0 && p->queue.len == 0) {
+	if (p->baud == 0 && p->queue.len == 0 && !p->held) {
 		p->deliver(p, data, n);
 		return 0;
 	}

@@ -6,6 +6,8 @@
 #ifndef SIM_MODULE_PACER_H
 #define SIM_MODULE_PACER_H
 
+#include <stdbool.h>
+
 #include "core/buf.h"
 #include "core/ev.h"
 
@@ -20,6 +22,7 @@ struct pacer {
 	struct buf queue;
 	struct ev_alarm tick;
 	uint64_t since;                 /* when the first octet in the queue began to leave */
+	bool held;
 };
 
 void pacer_init(struct pacer *p, unsigned baud);
@@ -27,6 +30,8 @@ void pacer_init(struct pacer *p, unsigned baud);
 void pacer_clear(struct pacer *p);
 /* What is under way leaves at the new speed. */
 void pacer_set_baud(struct pacer *p, unsigned baud);
+/* The other end wants nothing now (CTS off), and again. */
+void pacer_hold(struct pacer *p, bool on);
 /* Returns how many were dropped because the queue is full. */
 size_t pacer_put(struct pacer *p, const void *data, size_t n);
 

@@ -36,17 +36,38 @@ static void drop_unread(const struct pty *p)
 	close(fd);
 }
 
+static void rewatch(struct pty *p)
+{
+	unsigned what = (p->full ? 0 : EV_IN) | (p->out.len ? EV_OUT : 0);
+
+	if (p->fd >= 0)
+		ev_watch_start(&p->data, p->fd, p->opened ? what : 0);
+}
+
 static void look_at_host(struct pty *p)
 {
 	bool there = host_is_there(p);
 
-	if (there && !p->opened)
-		ev_watch_start(&p->data, p->fd, EV_IN);
-	if (!there && p->opened) {
-		ev_watch_stop(&p->data);
-		drop_unread(p);
-	}
+	if (there == p->opened)
+		return;
 	p->opened = there;
+	p->full = false;
+	buf_clear(&p->out);
+	rewatch(p);
+	if (!there)
+		drop_unread(p);
+}
+
+static void push(struct pty *p)
+{
+	while (p->out.len) {
+		ssize_t done = write(p->fd, buf_data(&p->out), p->out.len);
+
+		if (done <= 0)
+			return;
+		p->octets_out += (uint64_t)done;
+		buf_drop(&p->out, (size_t)done);
+	}
 }
 
 static void on_data(struct ev_watch *w, unsigned what)
@@ -56,9 +77,17 @@ static void on_data(struct ev_watch *w, unsigned what)
 	size_t room = p->room ? p->room(p) : sizeof(in);
 	ssize_t n;
 
-	(void)what;
+	if (what & EV_OUT) {
+		push(p);
+		rewatch(p);
+		if (!p->out.len && p->drained)
+			p->drained(p);
+	}
+	if (!(what & EV_IN) || p->fd < 0)
+		return;
 	if (room == 0) {
-		ev_watch_stop(w);
+		p->full = true;
+		rewatch(p);
 		return;
 	}
 	n = read(p->fd, in, MIN(room, sizeof(in)));
@@ -85,8 +114,10 @@ static void on_changes(struct ev_watch *w, unsigned what)
 
 void pty_resume(struct pty *p)
 {
-	if (p->fd >= 0 && p->opened)
-		ev_watch_start(&p->data, p->fd, EV_IN);
+	if (p->fd < 0 || !p->opened || !p->full)
+		return;
+	p->full = false;
+	rewatch(p);
 }
 
 void pty_write(struct pty *p, const void *data, size_t n)
@@ -95,15 +126,32 @@ void pty_write(struct pty *p, const void *data, size_t n)
 
 	if (p->fd < 0 || !host_is_there(p))
 		return;
-	while (n > 0) {
+	while (n > 0 && !p->out.len) {
 		ssize_t done = write(p->fd, s, n);
 
 		if (done <= 0)
-			return;         /* the host does not read: as without flow control */
+			break;
 		p->octets_out += (uint64_t)done;
 		s += done;
 		n -= (size_t)done;
 	}
+	/* The host does not read. */
+	if (n == 0 || !pty_flow_control(p))
+		return;
+	buf_put(&p->out, s, MIN(n, buf_room(&p->out)));
+	rewatch(p);
+}
+
+bool pty_blocked(const struct pty *p)
+{
+	return p->out.len > 0;
+}
+
+bool pty_flow_control(const struct pty *p)
+{
+	struct termios t;
+
+	return p->fd >= 0 && tcgetattr(p->fd, &t) == 0 && t.c_cflag & CRTSCTS;
 }
 
 unsigned pty_speed(const struct pty *p)
@@ -201,7 +249,8 @@ int pty_plug(struct pty *p, char why[PTY_WHY_MAX])
 	const char *what = "a pseudo terminal";
 	int r;
 
-	p->opened = false;
+	p->opened = p->full = false;
+	p->out = BUF_ON(p->out_store);
 	p->notify = -1;
 	r = open_master(p);
 	if (r == 0)
