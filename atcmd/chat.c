@@ -90,6 +90,14 @@ static void finish(struct at_chat *c, enum at_end end, int code, struct text fin
 	cmd->done(cmd, end, code, final);
 }
 
+/* The line that was lent is everybody's again. */
+static void take_back(struct at_chat *c)
+{
+	if (c->held && c->pipe && !c->is_lost)
+		pipe_hold(c->pipe, false);
+	c->lent = c->held = false;
+}
+
 static void fail_all(struct at_chat *c)
 {
 	struct at_cmd *cmd;
@@ -103,7 +111,8 @@ static void fail_all(struct at_chat *c)
 		cmd->state = AT_CMD_ENDED;
 		cmd->end = AT_LINK_LOST;
 	}
-	c->swallowing = c->lent = false;
+	c->swallowing = false;
+	take_back(c);
 	pump_soon(c);
 }
 
@@ -238,11 +247,19 @@ size_t at_backlog(const struct at_chat *c)
 	return c->pipe && !c->is_lost ? pipe_backlog(c->pipe) : 0;
 }
 
+void at_hold(struct at_chat *c, struct at_cmd *cmd, bool on)
+{
+	if (!at_cmd_in_flight(c, cmd) || !c->lent || c->held == on)
+		return;
+	c->held = on;
+	pipe_hold(c->pipe, on);
+}
+
 void at_give_back(struct at_chat *c, struct at_cmd *cmd, bool clean)
 {
 	if (c->now != cmd || !c->lent)
 		return;
-	c->lent = false;
+	take_back(c);
 	c->now = NULL;
 	cmd->state = AT_CMD_IDLE;
 	at_line_reset(&c->lexer);
@@ -565,6 +582,7 @@ void at_chat_open(struct at_chat *c, struct pipe *pipe)
 void at_chat_close(struct at_chat *c)
 {
 	make_ready(c);
+	take_back(c);
 	if (c->pipe)
 		c->pipe->user = NULL;
 	c->pipe = NULL;
@@ -607,7 +625,8 @@ void at_chat_sync(struct at_chat *c)
 		pump_soon(c);
 	}
 	c->syncing = true;
-	c->sync_failed = c->swallowing = c->lent = false;
+	c->sync_failed = c->swallowing = false;
+	take_back(c);
 	c->stats.resyncs++;
 	proc_start(&c->resync);
 }

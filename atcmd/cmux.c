@@ -166,7 +166,12 @@ static size_t dlc_backlog(const struct pipe *p)
 	return container_of(p, const struct cmux_dlc, pipe)->out.len;
 }
 
-static const struct pipe_ops dlc_ops = { .write = dlc_write, .backlog = dlc_backlog };
+static void dlc_hold(struct pipe *p, bool on)
+{
+	cmux_dlc_hold(container_of(p, struct cmux_dlc, pipe), on);
+}
+
+static const struct pipe_ops dlc_ops = { .write = dlc_write, .backlog = dlc_backlog, .hold = dlc_hold };
 
 /* --- opening channels ---------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <libserialport.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 
 #include "core/log.h"
 #include "core/util.h"
+
+#define HELD_LOOK_MS 1000
 
 struct serial_port {
 	struct sp_port *sp;
@@ -287,7 +290,7 @@ static int set_up(struct serial *s, const struct serial_options *o)
 
 static void watch(struct serial *s)
 {
-	ev_watch_start(&s->watch, s->fd, EV_IN | (s->out.len ? EV_OUT : 0));
+	ev_watch_start(&s->watch, s->fd, (s->held ? 0 : EV_IN) | (s->out.len ? EV_OUT : 0));
 }
 
 static void on_hangup(struct ev_task *t)
@@ -305,6 +308,7 @@ static void die(struct serial *s, int error)
 	s->dead = true;
 	s->error = error;
 	ev_watch_stop(&s->watch);
+	ev_alarm_stop(&s->look);
 	ev_task_start(&s->hangup);
 }
 
@@ -356,6 +360,35 @@ static void pipe_op_flush(struct pipe *p)
 		tcflush(s->fd, TCIFLUSH);
 }
 
+/*
+ * What is not read fills the kernel's buffer; that then stops the module by RTS, or as USB does. A port
+ * that is not read does not tell that it has gone: it is looked at.
+ */
+static void pipe_op_hold(struct pipe *p, bool on)
+{
+	struct serial *s = container_of(p, struct serial, pipe);
+
+	if (s->dead || s->held == on)
+		return;
+	s->held = on;
+	watch(s);
+	if (on)
+		ev_alarm_start(&s->look, HELD_LOOK_MS);
+	else
+		ev_alarm_stop(&s->look);
+}
+
+static void on_look(struct ev_alarm *a)
+{
+	struct serial *s = container_of(a, struct serial, look);
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL))
+		die(s, EIO);
+	else
+		ev_alarm_start(&s->look, HELD_LOOK_MS);
+}
+
 static void on_readable(struct serial *s)
 {
 	char data[2048];
@@ -383,12 +416,13 @@ static void on_ready(struct ev_watch *w, unsigned what)
 		if (!s->out.len && s->pipe.user && s->pipe.user->drained)
 			s->pipe.user->drained(s->pipe.user);
 	}
-	if (what & EV_IN && !s->dead && s->fd >= 0)
+	if (what & EV_IN && !s->dead && !s->held && s->fd >= 0)
 		on_readable(s);
 }
 
 static const struct pipe_ops serial_pipe_ops = {
 	.write = pipe_op_write, .backlog = pipe_op_backlog, .flush_input = pipe_op_flush,
+	.hold = pipe_op_hold,
 };
 
 int serial_open(struct serial *s, const char *name, const struct serial_options *o,
@@ -415,11 +449,12 @@ int serial_open(struct serial *s, const char *name, const struct serial_options 
 	}
 	text_copy(text_of(path), s->path, sizeof(s->path));
 	s->out = BUF_ON(s->out_store);
-	s->dead = false;
+	s->dead = s->held = false;
 	s->sent = s->received = 0;
 	s->pipe = (struct pipe){ .ops = &serial_pipe_ops };
 	s->watch.ready = on_ready;
 	s->hangup.run = on_hangup;
+	s->look.fired = on_look;
 	watch(s);
 	return 0;
 }
@@ -428,6 +463,7 @@ void serial_close(struct serial *s)
 {
 	ev_watch_stop(&s->watch);
 	ev_task_stop(&s->hangup);
+	ev_alarm_stop(&s->look);
 	s->dead = true;
 	s->pipe.user = NULL;
 	if (s->fd < 0)

@@ -134,7 +134,6 @@ void vport_result(struct vport *v, enum at_end end, int code, struct text final)
 
 /* --- a line, command by command -------------------------------------------------------------------- */
 
-static void feed(struct vport *v, struct text data);
 static void settle(struct vport *v);
 
 void vport_hold(struct vport *v, bool on)
@@ -157,7 +156,7 @@ void vport_line_done(struct vport *v)
 	memcpy(ahead, v->ahead, n);
 	v->ahead_n = 0;
 	vport_hold(v, false);
-	feed(v, text_from(ahead, n));
+	vport_type(v, text_from(ahead, n));
 	settle(v);
 }
 
@@ -411,7 +410,7 @@ static void keep_ahead(struct vport *v, struct text data)
 		vport_hold(v, true);
 }
 
-static void feed(struct vport *v, struct text data)
+void vport_type(struct vport *v, struct text data)
 {
 	bool echoes = v->own.n[VPORT_E] && !endpoint_echoes(&v->end);
 
@@ -447,12 +446,12 @@ static void on_received(struct pipe_user *u, struct text data)
 	struct vport *v = container_of(u, struct vport, user);
 
 	log_wire(v->o.name, '>', data.s, data.n);
-	feed(v, data);
+	vport_type(v, data);
 }
 
 static void on_drained(struct pipe_user *u)
 {
-	(void)u;
+	vport_data_go_on(container_of(u, struct vport, user));
 }
 
 static void on_hung_up(struct pipe_user *u, int error)

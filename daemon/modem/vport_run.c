@@ -4,8 +4,7 @@
  * nobody else's command comes between.
  *
  * A prompt: the client types its message to us, with our echo and prompts; the module gets it whole,
- * so that the line waits for the module and not for a typist. Data mode: octets pass both ways until
- * the module says how it ended, the client leaves, drops DTR (B0), or escapes with +++.
+ * so that the line waits for the module and not for a typist. Data mode is in vport_data.c.
  */
 #include <stdio.h>
 
@@ -17,14 +16,6 @@
 #define PROMPT_WAIT_MS 60000
 /* V.250 5.6.1: what comes sooner belongs to the line itself. */
 #define ABORT_AFTER_MS 125
-#define GUARD_MS 1000
-#define ESCAPED_WITHIN_MS 4000
-#define DTR_LOOK_MS 200
-/* An upload whose client has left has this long to end. */
-#define UPLOAD_MS 2000
-/* Above this the client has to wait. */
-#define LENT_BACKLOG 4096
-
 enum { CTRL_Z = 0x1a, ESC = 0x1b };
 
 static const struct text nothing;
@@ -119,8 +110,7 @@ static void on_done(struct at_cmd *cmd, enum at_end kind, int code, struct text 
 {
 	struct vport *v = vport_of(cmd);
 
-	ev_alarm_stop(&v->patience);
-	ev_alarm_stop(&v->dtr);
+	vport_data_stop(v);
 	switch (v->phase) {
 	case VPORT_PREPARE:
 		if (kind == AT_OK)
@@ -242,57 +232,21 @@ static void type_body(struct vport *v, struct text data)
 	}
 }
 
-/* --- data mode ----------------------------------------------------------------------------------------- */
+/* --- data mode ------------------------------------------------------------------------------------ */
 
 static void on_connected(struct at_cmd *cmd, struct text line)
 {
-	struct vport *v = vport_of(cmd);
-
-	if (!v->data_allowed) {
-		/* Nobody asked for it: the chat finds the way out. */
-		at_give_back(v->chat, &v->cmd, false);
-		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
-		return;
-	}
-	log_info(v->o.name, "data mode%s", v->chat == &v->own_chat ? " on its own channel" :
-							  ", everybody else waits");
-	if (text_eq(line, "@") || text_eq(line, "DOWNLOAD"))
-		vport_info(v, line);
-	else
-		vport_result(v, AT_CONNECT, -1, line);
-	v->state = VPORT_CONNECTED;
-	v->tail_n = v->plus_n = 0;
-	v->plus_ms = 0;
-	v->typed_ms = ev_now_ms();
-	ev_alarm_start(&v->dtr, DTR_LOOK_MS);
-	vport_hold(v, false);
-	if (v->ahead_n) {
-		char ahead[VPORT_AHEAD_MAX];
-		size_t n = v->ahead_n;
-
-		memcpy(ahead, v->ahead, n);
-		v->ahead_n = 0;
-		vport_run_typed(v, text_from(ahead, n));
-	}
-	if (is_left(v))
-		vport_run_leave(v);
+	vport_data_connected(vport_of(cmd), line);
 }
 
-static void back_to_commands(struct vport *v, bool clean)
+static void on_data(struct at_cmd *cmd, struct text octets)
 {
-	ev_alarm_stop(&v->dtr);
-	ev_alarm_stop(&v->patience);
-	at_give_back(v->chat, &v->cmd, clean);
-	log_info(v->o.name, "end of data mode");
-	vport_line_done(v);
+	vport_data_octets(vport_of(cmd), octets);
 }
 
-static void hang_up(struct vport *v, const char *why)
+static void on_drained(struct at_cmd *cmd)
 {
-	log_info(v->o.name, "%s: hanging up", why);
-	v->state = VPORT_RUNNING;
-	vport_result(v, AT_NO_CARRIER, -1, nothing);
-	back_to_commands(v, false);
+	vport_hold(vport_of(cmd), false);
 }
 
 static void on_patience(struct ev_alarm *a)
@@ -300,92 +254,11 @@ static void on_patience(struct ev_alarm *a)
 	struct vport *v = container_of(a, struct vport, patience);
 
 	if (v->state == VPORT_CONNECTED) {
-		hang_up(v, "its client has left an upload unfinished");
+		vport_data_hang_up(v, "its client has left an upload unfinished");
 	} else {
 		log_info(v->o.name, "its client leaves a prompt unanswered, giving it up");
 		end_prompt(v, false);
 	}
-}
-
-static void on_dtr(struct ev_alarm *a)
-{
-	struct vport *v = container_of(a, struct vport, dtr);
-
-	if (endpoint_dropped_dtr(&v->end))
-		hang_up(v, "its client has dropped DTR");
-	else
-		ev_alarm_start(&v->dtr, DTR_LOOK_MS);
-}
-
-static bool tail_is(const struct vport *v, const char *word)
-{
-	size_t n = strlen(word);
-
-	return v->tail_n >= n && !memcmp(v->tail + v->tail_n - n, word, n);
-}
-
-/* The data mode of an upload ends with a result, that of a call with NO CARRIER; +++ with OK. */
-static bool has_ended(const struct vport *v)
-{
-	bool escaped = v->plus_ms && ev_now_ms() - v->plus_ms < ESCAPED_WITHIN_MS;
-
-	if (tail_is(v, "\r\nNO CARRIER\r\n"))
-		return true;
-	if (escaped || !v->dialled)
-		return tail_is(v, "\r\nOK\r\n") || (!v->dialled && tail_is(v, "\r\nERROR\r\n"));
-	return false;
-}
-
-static void keep_tail(struct vport *v, struct text data)
-{
-	size_t n = MIN(data.n, sizeof(v->tail)), room = sizeof(v->tail) - n;
-
-	if (v->tail_n > room) {
-		memmove(v->tail, v->tail + v->tail_n - room, room);
-		v->tail_n = room;
-	}
-	memcpy(v->tail + v->tail_n, data.s + data.n - n, n);
-	v->tail_n += n;
-}
-
-static void on_data(struct at_cmd *cmd, struct text octets)
-{
-	struct vport *v = vport_of(cmd);
-
-	vport_write(v, octets.s, octets.n);
-	keep_tail(v, octets);
-	if (has_ended(v))
-		back_to_commands(v, true);
-}
-
-/* V.250 6.2.9 and S12: a second of silence, three times S2, and another second. */
-static void look_for_escape(struct vport *v, struct text data)
-{
-	uint64_t now = ev_now_ms();
-	bool only_plus = data.n <= 3;
-
-	for (size_t i = 0; i < data.n; i++)
-		only_plus &= data.s[i] == '+';
-	if (!only_plus || (v->plus_n == 0 && now - v->typed_ms < GUARD_MS))
-		v->plus_n = 0;
-	else
-		v->plus_n += (unsigned)data.n;
-	v->plus_ms = v->plus_n == 3 ? now : 0;
-	v->typed_ms = now;
-}
-
-static void type_data(struct vport *v, struct text data)
-{
-	look_for_escape(v, data);
-	if (at_write(v->chat, &v->cmd, data.s, data.n) < 0)
-		v->stats.dropped++;
-	if (at_backlog(v->chat) > LENT_BACKLOG)
-		vport_hold(v, true);
-}
-
-static void on_drained(struct at_cmd *cmd)
-{
-	vport_hold(vport_of(cmd), false);
 }
 
 /* --- from the client --------------------------------------------------------------------------------------- */
@@ -409,7 +282,7 @@ bool vport_run_typed(struct vport *v, struct text data)
 	if (v->state == VPORT_PROMPT)
 		type_body(v, data);
 	else if (v->state == VPORT_CONNECTED)
-		type_data(v, data);
+		vport_data_typed(v, data);
 	else
 		return type_abort(v, data);
 	return true;
@@ -417,8 +290,7 @@ bool vport_run_typed(struct vport *v, struct text data)
 
 void vport_run_drop(struct vport *v)
 {
-	ev_alarm_stop(&v->patience);
-	ev_alarm_stop(&v->dtr);
+	vport_data_stop(v);
 	if (!at_cmd_active(&v->cmd))
 		return;
 	if (v->state == VPORT_PROMPT)
@@ -449,10 +321,7 @@ bool vport_run_leave(struct vport *v)
 		end_prompt(v, false);
 		return true;
 	case VPORT_CONNECTED:
-		if (v->dialled)
-			hang_up(v, "its client has left in data mode");
-		else
-			ev_alarm_start(&v->patience, UPLOAD_MS);
+		vport_data_leave(v);
 		return true;
 	case VPORT_AWAY:
 	case VPORT_COMMAND:
@@ -469,5 +338,5 @@ void vport_run_init(struct vport *v)
 		.connected = on_connected, .data = on_data, .drained = on_drained,
 	};
 	v->patience.fired = on_patience;
-	v->dtr.fired = on_dtr;
+	vport_data_init(v);
 }

@@ -103,6 +103,7 @@ struct at_chat {
 	bool swallowing;                /* the command in flight was cancelled: its answer is dropped */
 	bool echo_seen, body_sent;
 	bool lent, lent_lf;             /* to the command in flight; the LF of its CONNECT may follow */
+	bool held;
 	char now_text[64];              /* of a swallowed command, for what is final for it */
 	char urc_line[AT_LINE_MAX];     /* an unsolicited line whose body is still to come */
 	struct ev_alarm patience, hold, gap, body_wait;
@@ -143,6 +144,8 @@ void at_reply(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n)
 /* While it is connected, or to abort what can be aborted (V.250 5.6.1): as pipe_write(). */
 int at_write(struct at_chat *c, struct at_cmd *cmd, const void *data, size_t n);
 size_t at_backlog(const struct at_chat *c);
+/* While it is connected: as pipe_hold(), and undone at the latest when it ends. */
+void at_hold(struct at_chat *c, struct at_cmd *cmd, bool on);
 /*
  * Ends a connected command without done(). clean: the module is back in command mode; else the
  * chat finds the way out of data mode, and hangs up.

@@ -30,7 +30,8 @@ struct serial {
 	struct ev_watch watch;
 	struct buf out;
 	uint8_t out_store[SERIAL_BACKLOG];
-	bool dead;
+	bool dead, held;
+	struct ev_alarm look;           /* while it is held */
 	struct ev_task hangup;
 	int error;
 	uint64_t sent, received;

@@ -8,6 +8,7 @@
 #ifndef LINK_PIPE_H
 #define LINK_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/text.h"
@@ -18,6 +19,7 @@ struct pipe_ops {
 	int (*write)(struct pipe *p, const void *data, size_t n);
 	size_t (*backlog)(const struct pipe *p);
 	void (*flush_input)(struct pipe *p);
+	void (*hold)(struct pipe *p, bool on);
 };
 
 /* Embedded in the user, which finds itself by container_of. */
@@ -52,6 +54,16 @@ static inline void pipe_flush_input(struct pipe *p)
 {
 	if (p->ops->flush_input)
 		p->ops->flush_input(p);
+}
+
+/*
+ * Takes nothing more from the peer, which is to wait (flow control), and again. Some octets may still
+ * come. A peer that goes is noticed all the same.
+ */
+static inline void pipe_hold(struct pipe *p, bool on)
+{
+	if (p->ops->hold)
+		p->ops->hold(p, on);
 }
 
 #endif

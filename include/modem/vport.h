@@ -8,7 +8,8 @@
  *
  *     vports.c       all of them: what the module must be told on their behalf, reports to each
  *     vport.c        one port: its client, line editor, result codes
- *     vport_run.c    a command on its way through the module: dialogue, data mode, abort
+ *     vport_run.c    a command on its way through the module: dialogue, abort
+ *     vport_data.c   data mode
  *     vport_own.c    the settings that a port has for itself
  *     vport_urc.c    which reports a port gets, and in which form
  */
@@ -141,7 +142,10 @@ struct vport {
 	size_t tail_n;
 	uint64_t typed_ms, plus_ms;     /* the last octet from the client; the last "+++" */
 	unsigned plus_n;
-	struct ev_alarm dtr;
+	struct ev_alarm dtr, over;
+	bool slow;                      /* its client does not keep up: the module is asked to wait */
+	bool line_stopped, heedless;    /* the module does not: the whole line is; was, in vain */
+	struct ev_alarm stuck;          /* how long it may stay so */
 
 	/* its own CMUX channel; chat is open when it may be used */
 	struct at_chat own_chat;
@@ -210,6 +214,8 @@ bool vport_touches_card(const struct modem *m, struct text command);
 int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX]);
 void vport_close(struct vport *v);
 void vport_write(struct vport *v, const void *data, size_t n);
+/* What the client has written. */
+void vport_type(struct vport *v, struct text data);
 /* Takes nothing more from the client, and again. */
 void vport_hold(struct vport *v, bool on);
 void vport_info(struct vport *v, struct text line);
@@ -228,6 +234,19 @@ bool vport_run_leave(struct vport *v);
 /* Nothing but the module's word on a command that it has is waited for. */
 bool vport_run_awaits(const struct vport *v);
 void vport_run_init(struct vport *v);
+
+/* vport_data.c: while the module's line is the command's own */
+void vport_data_init(struct vport *v);
+void vport_data_connected(struct vport *v, struct text line);
+void vport_data_octets(struct vport *v, struct text octets);
+void vport_data_typed(struct vport *v, struct text data);
+/* The client has taken all that there was for it. */
+void vport_data_go_on(struct vport *v);
+/* The client has left. */
+void vport_data_leave(struct vport *v);
+void vport_data_hang_up(struct vport *v, const char *why);
+/* It is over, however: nothing of it runs or waits any more. */
+void vport_data_stop(struct vport *v);
 
 /* vport_own.c */
 enum vport_own_verdict { VPORT_OWN_OK, VPORT_OWN_ERROR, VPORT_OWN_ASK };

@@ -27,7 +27,16 @@ static size_t op_backlog(const struct pipe *p)
 	return 0;
 }
 
-static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
+static void op_hold(struct pipe *p, bool on)
+{
+	struct wire *w = container_of(p, struct wire, pipe);
+
+	w->held = on;
+	if (!on && w->in.len)
+		ev_task_start(&w->deliver);
+}
+
+static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog, .hold = op_hold };
 
 static uint32_t next_random(uint32_t *seed)
 {
@@ -41,7 +50,7 @@ static void on_deliver(struct ev_task *t)
 	size_t n = w->in.len;
 	char piece[4096];
 
-	if (w->dead)
+	if (w->dead || (w->held && n))
 		return;
 	if (w->chunk && n > w->chunk)
 		n = w->chunk;
@@ -78,7 +87,7 @@ void wire_open(struct wire *w)
 	w->deliver.run = on_deliver;
 	w->notice.run = on_notice;
 	w->written_n = 0;
-	w->hang_up = w->dead = false;
+	w->hang_up = w->dead = w->held = false;
 }
 
 void wire_close(struct wire *w)

@@ -14,6 +14,7 @@ struct wire {
 	size_t chunk;                   /* octets per delivery; 0 all that there is */
 	uint32_t seed;                  /* with chunk: pieces of 1 to chunk octets, by this seed */
 	bool refuse;                    /* writes fail with -ENOSPC */
+	bool held;                      /* the tested side wants nothing now: it is not delivered */
 	/* The tested side wrote something; called from the loop. May be NULL. */
 	void (*wrote)(struct wire *w);
 	char written[65536];

@@ -123,10 +123,62 @@ static void data_mode_is_transparent_from_the_octet_behind_connect(void **state)
 	assert_string_equal(portbed_got(1), "ATE0I\r");
 	portbed.in_data = false;
 	fake_port_says("\\r\\nNO CARRIER\\r\\n");
-	fake_ev_run(100);
+	fake_ev_run(500);
 	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n");
 	assert_string_equal(portbed_got(1), "\r\nMaker\r\nModel\r\n\r\nOK\r\n");
 	portbed_says(0, "AT\r", "\r\nOK\r\n");
+}
+
+static void words_in_the_data_do_not_end_a_call(void **state)
+{
+	(void)state;
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	fake_port_says("<pre>\\r\\nNO CARRIER\\r\\n");
+	fake_ev_run(50);
+	fake_port_says("</pre>\\x7e");
+	fake_ev_run(1000);
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_CONNECTED);
+	portbed_type(0, "AT");
+	fake_ev_run(10);
+	assert_string_equal(portbed.typed, "AT");
+	/* A report behind them is the proof, and so is a client that goes on with commands. */
+	portbed_got(0);
+	portbed.in_data = false;
+	fake_port_says("\\r\\nNO CARRIER\\r\\n");
+	fake_ev_run(50);
+	fake_port_says("\\r\\n+CGEV: NW DETACH\\r\\n");
+	fake_ev_run(10);
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_COMMAND);
+	assert_string_equal(portbed_got(0), "\r\nNO CARRIER\r\n\r\n+CGEV: NW DETACH\r\n");
+	portbed_says(0, "ATD*99#\r", "\r\nCONNECT 150000000\r\n");
+	portbed.in_data = false;
+	fake_port_says("\\r\\nNO CARRIER\\r\\n");
+	fake_ev_run(50);
+	portbed_says(0, "ATI\r", "\r\nNO CARRIER\r\n\r\nMaker\r\nModel\r\n\r\nOK\r\n");
+}
+
+/* The line is everybody's again after a while, whatever the client does. */
+static void a_client_that_takes_nothing_is_hung_up_on_where_others_wait(void **state)
+{
+	static char much[3001];
+
+	(void)state;
+	portbed_says(0, "ATE0D*99#\r", "ATE0D*99#\r\r\nCONNECT 150000000\r\n");
+	memset(much, 'x', sizeof(much) - 1);
+	/* As far as the socket itself takes it. */
+	for (unsigned i = 0; i < 1000 && !portbed.ports.ports[0]->slow; i++) {
+		wire_feed(&fake_port.wire, much, sizeof(much) - 1);
+		fake_ev_run(1);
+	}
+	assert_true(portbed.ports.ports[0]->slow);
+	assert_true(fake_port.wire.held);
+	assert_int_equal(portbed.ports.ports[0]->stats.dropped, 0);
+	fake_ev_run(59000);
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_CONNECTED);
+	fake_ev_run(20000);
+	assert_int_equal(portbed.ports.ports[0]->state, VPORT_COMMAND);
+	assert_false(fake_port.wire.held);
+	portbed_says(1, "ATE0I\r", "ATE0I\r\r\nMaker\r\nModel\r\n\r\nOK\r\n");
 }
 
 static void a_client_that_leaves_data_mode_has_it_hung_up(void **state)
@@ -517,6 +569,8 @@ int main(int argc, char **argv)
 		PORT_TEST(a_client_that_leaves_has_its_answer_swallowed),
 		PORT_TEST(a_dial_is_refused_unless_the_port_may),
 		PORT_TEST(data_mode_is_transparent_from_the_octet_behind_connect),
+		PORT_TEST(words_in_the_data_do_not_end_a_call),
+		PORT_TEST(a_client_that_takes_nothing_is_hung_up_on_where_others_wait),
 		PORT_TEST(a_client_that_leaves_data_mode_has_it_hung_up),
 		PORT_TEST(an_escape_leads_back_to_commands),
 		PORT_TEST(a_module_that_restarts_in_data_mode_ends_it),

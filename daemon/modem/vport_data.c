@@ -1,0 +1,266 @@
+/*
+ * Data mode of a virtual port: octets pass both ways until the module says how it ended, the client
+ * leaves, drops DTR (B0), or escapes with +++. None is lost because one side is slower than the other:
+ * the client is not read while the module takes nothing, and the module is asked to wait while the
+ * client does not read.
+ */
+#include "core/log.h"
+#include "modem/modem.h"
+#include "modem/vport.h"
+
+#define GUARD_MS 1000
+#define ESCAPED_WITHIN_MS 4000
+#define DTR_LOOK_MS 200
+/* An upload whose client has left has this long to end. */
+#define UPLOAD_MS 2000
+/* Above this the client has to wait. */
+#define LENT_BACKLOG 4096
+/*
+ * Above this the module has to wait, of which it hears at once on a lent line; on a channel its own
+ * buffers and the line's may still bring as much as there is room above it.
+ */
+#define SLOW_BACKLOG 4096
+/* A module that does not heed a channel's flow control: then the line itself stops, but not for long. */
+#define FULL_BACKLOG (ENDPOINT_BACKLOG * 3 / 4)
+#define LINE_STOP_MS 2000
+/* A client that takes nothing at all while everybody waits for it. */
+#define STUCK_MS 60000
+/* How long nothing comes behind the end of a call. */
+#define OVER_MS 300
+
+static const struct text nothing;
+
+/* --- beginning and end ----------------------------------------------------------------------------------------- */
+
+static bool has_own_line(const struct vport *v)
+{
+	return v->chat == &v->own_chat;
+}
+
+void vport_data_connected(struct vport *v, struct text line)
+{
+	if (!v->data_allowed) {
+		/* Nobody asked for it: the chat finds the way out. */
+		at_give_back(v->chat, &v->cmd, false);
+		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
+		return;
+	}
+	log_info(v->o.name, "data mode%s", has_own_line(v) ? " on its own channel" :
+						     ", everybody else waits");
+	if (text_eq(line, "@") || text_eq(line, "DOWNLOAD"))
+		vport_info(v, line);
+	else
+		vport_result(v, AT_CONNECT, -1, line);
+	v->state = VPORT_CONNECTED;
+	v->tail_n = v->plus_n = 0;
+	v->plus_ms = 0;
+	v->typed_ms = ev_now_ms();
+	ev_alarm_start(&v->dtr, DTR_LOOK_MS);
+	vport_hold(v, false);
+	if (v->ahead_n) {
+		char ahead[VPORT_AHEAD_MAX];
+		size_t n = v->ahead_n;
+
+		memcpy(ahead, v->ahead, n);
+		v->ahead_n = 0;
+		vport_data_typed(v, text_from(ahead, n));
+	}
+	if (v->lingers || v->ending)
+		vport_data_leave(v);
+}
+
+/* The client has made room, or is not asked any more. */
+void vport_data_go_on(struct vport *v)
+{
+	ev_alarm_stop(&v->stuck);
+	if (v->line_stopped && v->all->modem->pipe)
+		pipe_hold(v->all->modem->pipe, false);
+	v->line_stopped = v->heedless = false;
+	if (v->slow)
+		at_hold(v->chat, &v->cmd, false);
+	v->slow = false;
+}
+
+void vport_data_stop(struct vport *v)
+{
+	ev_alarm_stop(&v->dtr);
+	ev_alarm_stop(&v->over);
+	ev_alarm_stop(&v->patience);
+	vport_data_go_on(v);
+}
+
+static void back_to_commands(struct vport *v, bool clean)
+{
+	vport_data_stop(v);
+	at_give_back(v->chat, &v->cmd, clean);
+	log_info(v->o.name, "end of data mode");
+	vport_line_done(v);
+}
+
+void vport_data_hang_up(struct vport *v, const char *why)
+{
+	log_info(v->o.name, "%s: hanging up", why);
+	v->state = VPORT_RUNNING;
+	vport_result(v, AT_NO_CARRIER, -1, nothing);
+	back_to_commands(v, false);
+}
+
+static void on_dtr(struct ev_alarm *a)
+{
+	struct vport *v = container_of(a, struct vport, dtr);
+
+	if (endpoint_dropped_dtr(&v->end))
+		vport_data_hang_up(v, "its client has dropped DTR");
+	else
+		ev_alarm_start(&v->dtr, DTR_LOOK_MS);
+}
+
+static bool tail_is(const struct vport *v, const char *word)
+{
+	size_t n = strlen(word);
+
+	return v->tail_n >= n && !memcmp(v->tail + v->tail_n - n, word, n);
+}
+
+/* The data mode of an upload ends with a result, that of a call with NO CARRIER; +++ with OK. */
+static bool has_ended(const struct vport *v)
+{
+	bool escaped = v->plus_ms && ev_now_ms() - v->plus_ms < ESCAPED_WITHIN_MS;
+
+	if (escaped || !v->dialled)
+		return tail_is(v, "\r\nOK\r\n") || (!v->dialled && tail_is(v, "\r\nERROR\r\n"));
+	return false;
+}
+
+static void keep_tail(struct vport *v, struct text data)
+{
+	size_t n = MIN(data.n, sizeof(v->tail)), room = sizeof(v->tail) - n;
+
+	if (v->tail_n > room) {
+		memmove(v->tail, v->tail + v->tail_n - room, room);
+		v->tail_n = room;
+	}
+	memcpy(v->tail + v->tail_n, data.s + data.n - n, n);
+	v->tail_n += n;
+}
+
+/* Octets that the client does not read in time must wait in the module: none may be lost. */
+static void watch_client(struct vport *v)
+{
+	size_t backlog = pipe_backlog(&v->end.pipe);
+
+	if (backlog > SLOW_BACKLOG && !v->slow) {
+		v->slow = true;
+		at_hold(v->chat, &v->cmd, true);
+		if (!has_own_line(v))
+			ev_alarm_start(&v->stuck, STUCK_MS);
+	}
+	if (v->chat->on_channel && backlog > FULL_BACKLOG && !v->line_stopped && !v->heedless) {
+		log_debug(v->o.name, "its client is slow and the module goes on, stopping the line");
+		v->line_stopped = true;
+		pipe_hold(v->all->modem->pipe, true);
+		ev_alarm_start(&v->stuck, LINE_STOP_MS);
+	}
+}
+
+static void on_stuck(struct ev_alarm *a)
+{
+	struct vport *v = container_of(a, struct vport, stuck);
+
+	if (!v->line_stopped) {
+		vport_data_hang_up(v, "its client takes nothing and the line is not its own");
+		return;
+	}
+	/* Others have waited long enough; what does not fit is lost now. */
+	pipe_hold(v->all->modem->pipe, false);
+	v->line_stopped = false;
+	v->heedless = true;
+	if (!has_own_line(v))
+		ev_alarm_start(&v->stuck, STUCK_MS);
+}
+
+/* A report, as it follows the end of a call. */
+static bool is_report(struct text octets)
+{
+	return octets.n >= 3 && octets.s[0] == '\r' && octets.s[1] == '\n' && octets.s[2] > ' ' &&
+	       octets.s[2] < 0x7f;
+}
+
+/*
+ * What a call carries may have the words in it: they are its end only if nothing but a report follows, or
+ * nothing at all for a while.
+ */
+static void look_for_end(struct vport *v, struct text octets)
+{
+	if (v->over.active && is_report(octets)) {
+		back_to_commands(v, true);
+		return;
+	}
+	if (tail_is(v, "\r\nNO CARRIER\r\n"))
+		ev_alarm_start(&v->over, OVER_MS);
+	else
+		ev_alarm_stop(&v->over);
+}
+
+static void on_over(struct ev_alarm *a)
+{
+	back_to_commands(container_of(a, struct vport, over), true);
+}
+
+void vport_data_octets(struct vport *v, struct text octets)
+{
+	vport_write(v, octets.s, octets.n);
+	keep_tail(v, octets);
+	if (has_ended(v)) {
+		back_to_commands(v, true);
+		return;
+	}
+	watch_client(v);
+	look_for_end(v, octets);
+}
+
+/* V.250 6.2.9 and S12: a second of silence, three times S2, and another second. */
+static void look_for_escape(struct vport *v, struct text data)
+{
+	uint64_t now = ev_now_ms();
+	bool only_plus = data.n <= 3;
+
+	for (size_t i = 0; i < data.n; i++)
+		only_plus &= data.s[i] == '+';
+	if (!only_plus || (v->plus_n == 0 && now - v->typed_ms < GUARD_MS))
+		v->plus_n = 0;
+	else
+		v->plus_n += (unsigned)data.n;
+	v->plus_ms = v->plus_n == 3 ? now : 0;
+	v->typed_ms = now;
+}
+
+void vport_data_typed(struct vport *v, struct text data)
+{
+	/* Its client believes what it has read. */
+	if (v->over.active && text_case_starts(data, "AT")) {
+		back_to_commands(v, true);
+		vport_type(v, data);
+		return;
+	}
+	look_for_escape(v, data);
+	if (at_write(v->chat, &v->cmd, data.s, data.n) < 0)
+		v->stats.dropped++;
+	if (at_backlog(v->chat) > LENT_BACKLOG)
+		vport_hold(v, true);
+}
+
+void vport_data_leave(struct vport *v)
+{
+	if (v->dialled)
+		vport_data_hang_up(v, "its client has left in data mode");
+	else
+		ev_alarm_start(&v->patience, UPLOAD_MS);
+}
+
+void vport_data_init(struct vport *v)
+{
+	v->dtr.fired = on_dtr;
+	v->stuck.fired = on_stuck;
+	v->over.fired = on_over;
+}

@@ -1,0 +1,269 @@
+/*
+ * Data mode through the whole daemon: a megabyte goes out and comes back through a client that reads
+ * slowly and in fits, on a line that is lent and on a channel of its own. Every octet is compared. On
+ * the channel somebody else's commands are answered meanwhile as if nothing were.
+ *
+ *   DATA_OCTETS=n  DATA_SEED=n   another run
+ */
+#include "support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/util.h"
+#include "support/port_client.h"
+#include "support/rig.h"
+
+#define OK PORT_CLIENT_OK
+/* Nobody else waits longer for a command that the module answers at once. */
+#define OTHERS_MS 5000
+
+static const char *argv0;
+static struct rig rig;
+static struct rig_program *daemon_program;
+
+/* Flow control as on a real line with RTS/CTS; a speed at which the mux does not pace a test to death. */
+static const char plain_conf[] = "[modem]\nrtscts = yes\n"
+				 "[port.at0]\ndata = yes\nkind = socket\n[port.at1]\ndata = yes\n[port.at2]\n";
+static const char mux_conf[] = "[modem]\nrtscts = yes\ncmux = yes\nbaud = 3000000\n"
+			       "[port.at0]\ndata = cmux\nkind = socket\n[port.at1]\ndata = cmux\n[port.at2]\n";
+
+static void start_with(const char *conf, const char *port)
+{
+	char ready[64];
+	FILE *f = fopen(rig_path(&rig, "ports.conf"), "w");
+
+	assert_non_null(f);
+	fputs(conf, f);
+	fclose(f);
+	rig_start_module(&rig, "--baud", conf == mux_conf ? "3000000" : "0", "--boot-ms", "200", "--latency-ms",
+			 "0", NULL);
+	daemon_program = rig_start_daemon(&rig, "-l", "debug", "-c", rig_path(&rig, "ports.conf"), NULL);
+	assert_true(rig_wait_state(&rig, "ready", 60000));
+	snprintf(ready, sizeof(ready), "%s: has its own channel", port);
+	if (conf == mux_conf)
+		assert_true(rig_wait_for(daemon_program, ready, 0, 10000));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_open(&rig, argv0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}
+
+/* --- the stream ----------------------------------------------------------------------------------- */
+
+struct stream {
+	uint64_t seed;
+	size_t at;
+};
+
+/* Never '+': three of them behind a pause would be an escape. */
+static uint8_t next_octet(struct stream *s)
+{
+	uint8_t octet;
+
+	s->seed = s->seed * 6364136223846793005ull + 1442695040888963407ull;
+	s->at++;
+	octet = (uint8_t)(s->seed >> 40);
+	return octet == '+' ? '-' : octet;
+}
+
+static unsigned long number_from(const char *name, unsigned long otherwise)
+{
+	return getenv(name) ? strtoul(getenv(name), NULL, 10) : otherwise;
+}
+
+/* Writes as fast as it is taken. */
+static void give(int fd, struct stream *out, size_t total)
+{
+	static uint8_t piece[4096];
+	static size_t from, n;
+
+	if (out->at == 0)
+		from = n = 0;
+	for (;;) {
+		ssize_t r;
+
+		if (from == n) {
+			n = MIN(sizeof(piece), total - out->at);
+			for (from = 0; from < n; from++)
+				piece[from] = next_octet(out);
+			from = 0;
+		}
+		if (n == 0)
+			return;
+		r = write(fd, piece + from, n - from);
+		if (r < 0) {
+			assert_int_equal(errno, EAGAIN);
+			return;
+		}
+		from += (size_t)r;
+	}
+}
+
+static void drink(int fd, struct stream *in, size_t most)
+{
+	uint8_t got[8192];
+	ssize_t n = read(fd, got, MIN(most, sizeof(got)));
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	assert_true(n > 0);
+	for (ssize_t i = 0; i < n; i++) {
+		size_t at = in->at;
+		uint8_t want = next_octet(in);
+
+		if (got[i] != want)
+			fail_msg("octet %zu is %02x, not %02x\n%s", at, got[i], want, daemon_program->said);
+	}
+}
+
+/* --- somebody else -------------------------------------------------------------------------------- */
+
+struct other {
+	struct port_client c;
+	bool waits;
+	unsigned done;
+	unsigned long long since, longest;
+};
+
+static void go_on_asking(struct other *o)
+{
+	if (!o->waits) {
+		o->c.n = 0;
+		o->c.in[0] = '\0';
+		port_client_type(&o->c, "AT+CSQ\r");
+		o->waits = true;
+		o->since = rig_now_ms();
+	}
+	while (port_client_take(&o->c, 0))
+		;
+	if (strstr(o->c.in, OK)) {
+		assert_string_equal(o->c.in, "\r\n+CSQ: 20,99\r\n" OK);
+		o->waits = false;
+		o->done++;
+		o->longest = MAX(o->longest, rig_now_ms() - o->since);
+	} else if (rig_now_ms() - o->since > OTHERS_MS) {
+		fail_msg("no answer within %u ms, '%s'\n%s", OTHERS_MS, o->c.in, daemon_program->said);
+	}
+}
+
+/* --- the run -------------------------------------------------------------------------------------- */
+
+/* A reader that sleeps first, then sips, then sleeps again, then drinks. */
+static size_t appetite(size_t taken, size_t total, unsigned long long ms)
+{
+	if (ms < 700)
+		return 0;
+	if (taken < total / 8)
+		return 2000;
+	return ms < 1800 ? 0 : 8192;
+}
+
+static void a_megabyte_both_ways(const char *conf, const char *port)
+{
+	size_t total = number_from("DATA_OCTETS", 1 << 20);
+	unsigned long seed = number_from("DATA_SEED", 7);
+	struct stream out = { .seed = seed }, in = { .seed = seed };
+	unsigned long long began, heard;
+	struct port_client data;
+	struct other other = { 0 };
+	bool asks = conf == mux_conf;
+
+	start_with(conf, port);
+	port_client_open(&other.c, rig_path(&rig, "at2"));
+	port_client_ask(&other.c, "ATE0\r", OK, daemon_program->said);
+	port_client_open(&data, rig_path(&rig, port));
+	port_client_ask(&data, "ATE0\r", OK, daemon_program->said);
+	port_client_ask(&data, "ATD*99#\r", "\r\nCONNECT 150000000\r\n", daemon_program->said);
+	fcntl(data.fd, F_SETFL, O_NONBLOCK);
+	began = heard = rig_now_ms();
+	while (in.at < total) {
+		size_t was = in.at, wants = appetite(in.at, total, rig_now_ms() - began);
+		struct pollfd p = { .fd = data.fd, .events = wants ? POLLIN : 0 };
+
+		give(data.fd, &out, total);
+		if (wants)
+			drink(data.fd, &in, wants);
+		if (asks)
+			go_on_asking(&other);
+		if (in.at != was)
+			heard = rig_now_ms();
+		else if (rig_now_ms() - heard > 15000)
+			fail_msg("nothing comes after %zu octets\n%s", in.at, daemon_program->said);
+		/* A sip at a time. */
+		poll(&p, in.at < total / 8 ? 0 : 1, in.at < total / 8 ? 5 : 10);
+	}
+	print_message("%zu octets in %.1f s", total, (double)(rig_now_ms() - began) / 1000);
+	if (asks)
+		print_message(", others were answered %u times, after %llu ms at the longest", other.done,
+			      other.longest);
+	print_message("\n");
+	fcntl(data.fd, F_SETFL, 0);
+	assert_true(rig_tell_module(&rig, "no-carrier"));
+	port_client_ask(&data, "", "\r\nNO CARRIER\r\n", daemon_program->said);
+	port_client_ask(&data, "AT+CGMM\r", "\r\nEG25\r\n" OK, daemon_program->said);
+	if (asks)
+		assert_true(other.done > 50);
+	while (other.waits)
+		go_on_asking(&other);
+	port_client_ask(&other.c, "AT+CSQ\r", OK, daemon_program->said);
+	assert_null(strstr(daemon_program->said, "dropped"));
+	port_client_close(&data);
+	port_client_close(&other.c);
+}
+
+static void a_slow_socket_on_a_lent_line_loses_nothing(void **state)
+{
+	(void)state;
+	a_megabyte_both_ways(plain_conf, "at0");
+}
+
+static void a_slow_terminal_on_a_lent_line_loses_nothing(void **state)
+{
+	(void)state;
+	a_megabyte_both_ways(plain_conf, "at1");
+}
+
+static void a_slow_socket_on_its_own_channel_loses_nothing(void **state)
+{
+	(void)state;
+	a_megabyte_both_ways(mux_conf, "at0");
+}
+
+static void a_slow_terminal_on_its_own_channel_loses_nothing(void **state)
+{
+	(void)state;
+	a_megabyte_both_ways(mux_conf, "at1");
+}
+
+#define ONE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		ONE(a_slow_socket_on_a_lent_line_loses_nothing),
+		ONE(a_slow_terminal_on_a_lent_line_loses_nothing),
+		ONE(a_slow_socket_on_its_own_channel_loses_nothing),
+		ONE(a_slow_terminal_on_its_own_channel_loses_nothing),
+	};
+
+	argv0 = argv[0];
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
