@@ -459,7 +459,7 @@ static void on_broken(struct udp_relay *r, int error)
 
 static coap_session_t *by_key(struct coap_assoc *a, const coap_address_t *near, char *sni)
 {
-	const struct coap_psk *psk = a->o.psk;
+	const struct psk *psk = a->o.psk;
 	coap_dtls_cpsk_t setup = { .version = COAP_DTLS_CPSK_SETUP_VERSION, .client_sni = sni };
 
 	setup.psk_info.identity = (coap_bin_const_t){ psk->identity_n, psk->identity };

@@ -9,23 +9,18 @@
 
 #include "net/blockwise.h"
 #include "net/dtls_look.h"
+#include "net/psk.h"
 #include "net/trust.h"
 #include "net/udp_relay.h"
 
-#define COAP_PSK_MAX 64                 /* octets of a key, and of an identity */
 #define COAP_PATH_SEGMENTS 8
-
-struct coap_psk {
-	uint8_t identity[COAP_PSK_MAX], key[COAP_PSK_MAX];
-	size_t identity_n, key_n;
-};
 
 /* Read when the association begins; host, trust and psk outlive it. */
 struct coap_assoc_options {
 	struct net_address to;
 	const char *host;               /* a name, for SNI and certificate; or an address */
 	const char *interface;          /* NULL: whatever the routes say */
-	const struct coap_psk *psk;     /* NULL: by certificates */
+	const struct psk *psk;     /* NULL: by certificates */
 	const struct trust *trust;      /* where there is no psk */
 	unsigned message_max;           /* octets of the largest CoAP message */
 	unsigned ack_timeout_ms, retransmits;   /* RFC 7252 4.8 */

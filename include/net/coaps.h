@@ -21,7 +21,7 @@
 /* What it points to outlives the client. 0 and NULL stand for what is given behind it. */
 struct coaps_server {
 	struct net_place place;
-	const struct coap_psk *psk;     /* by certificates */
+	const struct psk *psk;     /* by certificates */
 	const struct trust *trust;      /* where there is no psk */
 	const char *interface;          /* whatever the routes say */
 	const char *name_servers;       /* the system's */

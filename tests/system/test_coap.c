@@ -53,7 +53,7 @@ static int free_certificates(void **state)
 
 static struct coap_peer peer;
 static struct udp_proxy proxy;
-static struct coap_psk psk;
+static struct psk psk;
 static struct trust *trust;
 static struct eim_link *client_link;
 
@@ -70,7 +70,7 @@ static struct esipa_coaps quick(void)
 
 static void use_key(struct esipa_coaps *o, const char *key)
 {
-	psk = (struct coap_psk){ .identity_n = 8, .key_n = strlen(key) };
+	psk = (struct psk){ .identity_n = 8, .key_n = strlen(key) };
 	memcpy(psk.identity, "89049032", 8);
 	memcpy(psk.key, key, psk.key_n);
 	o->server.psk = &psk;
