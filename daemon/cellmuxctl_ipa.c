@@ -15,6 +15,14 @@
 
 /* --- status -------------------------------------------------------------------------------------- */
 
+static void print_way(struct text transport)
+{
+	if (text_eq(transport, "coap"))
+		fputs(" over CoAP", stdout);
+	else if (text_eq(transport, "https"))
+		fputs(" over HTTPS", stdout);
+}
+
 static void print_eim(struct json_object *e)
 {
 	struct json_object *problem = json_member(e, "problem");
@@ -25,6 +33,7 @@ static void print_eim(struct json_object *e)
 	print_safe(stdout, json_member_text(e, "id"));
 	fputs(" at ", stdout);
 	print_safe(stdout, json_member_text(e, "fqdn"));
+	print_way(json_member_text(e, "transport"));
 	if (phase.n) {
 		fputs(", being visited: ", stdout);
 		print_tinted(stdout, TINT_WARN, phase);

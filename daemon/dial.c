@@ -1,6 +1,7 @@
 /*
- * The way to an eIM: whom to believe (what its configuration on the card pins, else the configured
- * authorities), where it is, over which interface. The link that is given to the IPA owns the trust.
+ * The way to an eIM: over HTTPS or CoAP, as its configuration on the card and ours say; whom to
+ * believe (a key that both have, what its configuration pins, else the configured authorities); where
+ * it is, and over which interface. The link that is given to the IPA owns all of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,16 +9,29 @@
 #include <string.h>
 
 #include "app.h"
+#include "core/log.h"
+#include "esipa/coaps.h"
 #include "esipa/https.h"
+#include "esipa/ways.h"
 #include "ipa/eims.h"
+#include "net/crypto.h"
+#include "net/psk.h"
 #include "net/trust.h"
 
 #define HTTPS_PORT 443
 
+/* Where there are two, the first must not use up all the patience. */
+#define ONE_OF_TWO_MS 20000
+
+enum way { WAY_HTTPS, WAY_COAP, _WAY_MAX };
+
 struct dialled {
 	struct eim_link link;
-	struct eim_link *https;
+	struct eim_link *ways;
 	struct trust *trust;
+	struct eim_options o;
+	struct psk psk;
+	char name[40];
 };
 
 static struct dialled *of(struct eim_link *l)
@@ -27,31 +41,54 @@ static struct dialled *of(struct eim_link *l)
 
 static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 {
-	eim_exchange(of(l)->https, x);
+	eim_exchange(of(l)->ways, x);
 }
 
 static void on_cancel(struct eim_link *l, struct eim_exchange *x)
 {
-	eim_cancel(of(l)->https, x);
+	eim_cancel(of(l)->ways, x);
 }
 
 static void on_close(struct eim_link *l)
 {
-	eim_close(of(l)->https);
+	eim_close(of(l)->ways);
 }
 
 static void on_free(struct eim_link *l)
 {
 	struct dialled *d = of(l);
 
-	eim_free(d->https);
+	eim_free(d->ways);
 	trust_free(d->trust);
+	crypto_wipe(&d->psk, sizeof(d->psk));
 	free(d);
 }
 
+static void on_tell(const struct eim_link *l, struct eim_way *ret)
+{
+	*ret = (struct eim_way){ .octets_sent = -1, .octets_received = -1 };
+	eim_tell(container_of(l, const struct dialled, link)->ways, ret);
+}
+
 static const struct eim_link_ops ops = {
-	.exchange = on_exchange, .cancel = on_cancel, .close = on_close, .free = on_free,
+	.exchange = on_exchange, .cancel = on_cancel, .close = on_close, .free = on_free, .tell = on_tell,
 };
+
+static struct dialled *begin(char why[IPA_TEXT_MAX])
+{
+	struct dialled *d = calloc(1, sizeof(*d));
+	int r = d ? trust_new(&d->trust) : -ENOMEM;
+
+	if (r == 0) {
+		d->link.ops = &ops;
+		return d;
+	}
+	snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
+	free(d);
+	return NULL;
+}
+
+/* --- whom to believe --------------------------------------------------------------------------------- */
 
 /* trustedPublicKeyDataTls as the card would give it: A0 { key } or A1 { certificate }. */
 static int pin(struct trust *t, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
@@ -88,50 +125,232 @@ static int believe_authorities(struct trust *t, const struct settings *s, char w
 	return r;
 }
 
-/* The link takes the trust over; both are freed where there is no link. */
-static struct eim_link *wrap(struct dialled *d, struct esipa_https *o, char why[IPA_TEXT_MAX])
+static int believe(struct dialled *d, const struct ipa_eim *e, const struct settings *s,
+		   char why[IPA_TEXT_MAX])
 {
+	return e->tls_kind != ES10B_KEY_NONE ? pin(d->trust, e, why) : believe_authorities(d->trust, s, why);
+}
+
+/* 1: there is a key for it; 0: there is none. */
+static int find_key(struct dialled *d, const struct ipa *i, const struct ipa_eim *e,
+		    const struct settings *s, char why[IPA_TEXT_MAX])
+{
+	char reason[PSK_WHY_MAX];
 	int r;
 
-	d->link.ops = &ops;
-	o->trust = d->trust;
-	r = esipa_https_new(o, &d->https);
+	if (!s->ipa_psk_file[0])
+		return 0;
+	r = psk_load(s->ipa_psk_file, e->id, e->fqdn, i->facts.eid, &d->psk, reason);
 	if (r == 0)
-		return &d->link;
+		return 1;
+	if (r == -ENOENT)
+		return 0;
+	snprintf(why, IPA_TEXT_MAX, "[ipa] psk_file: %.160s", reason);
+	return r;
+}
+
+void app_dial_check(const struct app *app)
+{
+	struct psk psk;
+	char reason[PSK_WHY_MAX];
+	int r = app->settings.ipa_psk_file[0] ?
+			psk_load(app->settings.ipa_psk_file, "", "", "eid", &psk, reason) : 0;
+
+	if (r < 0 && r != -ENOENT)
+		log_error("ipa", "[ipa] psk_file: %s", reason);
+	crypto_wipe(&psk, sizeof(psk));
+}
+
+/* --- which way ------------------------------------------------------------------------------------------ */
+
+static bool has_coap(void)
+{
+#ifdef WITH_COAP
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* In the order in which they are tried; returns how many. 0: why. */
+static unsigned choose(const struct ipa_eim *e, const struct eim_options *o, enum way ret[_WAY_MAX],
+		       char why[IPA_TEXT_MAX])
+{
+	bool https = o->transport != EIM_COAP, coap = o->transport != EIM_HTTPS;
+	unsigned n = 0;
+
+	if (o->transport == EIM_AUTO) {
+		/* What it does not say is taken for HTTPS. */
+		https = e->protocols < 0 || e->protocols & ES10B_EIM_RETRIEVE_HTTPS;
+		coap = e->protocols >= 0 && e->protocols & ES10B_EIM_RETRIEVE_COAPS;
+	}
+	if (!https && coap && !has_coap())
+		snprintf(why, IPA_TEXT_MAX, "it is reached over CoAP only, and this cellmuxd was built without "
+			 "(WITH_COAP)");
+	else if (!https && !coap)
+		snprintf(why, IPA_TEXT_MAX, "it offers retrieval neither over HTTPS nor over CoAP");
+	coap = coap && has_coap();
+	if (coap && o->transport == EIM_COAP_HTTPS)
+		ret[n++] = WAY_COAP;
+	if (https)
+		ret[n++] = WAY_HTTPS;
+	if (coap && o->transport != EIM_COAP_HTTPS)
+		ret[n++] = WAY_COAP;
+	return n;
+}
+
+static const char *address_of(const struct ipa_eim *e, const struct eim_options *o)
+{
+	return o->address[0] ? o->address : e->fqdn;
+}
+
+static int place_of(const char *address, unsigned port, uint16_t otherwise, struct net_place *ret,
+		    char why[IPA_TEXT_MAX])
+{
+	int r = net_place_parse(text_of(address), otherwise, ret);
+
+	if (r < 0)
+		snprintf(why, IPA_TEXT_MAX, address[0] ? "'%.100s' is no address" : "it has no address%s",
+			 address);
+	else if (port)
+		ret->port = (uint16_t)port;
+	return r;
+}
+
+bool app_serves(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+{
+	struct eim_options o;
+	enum way ways[_WAY_MAX];
+	struct net_place place;
+
+	eim_options_find(&container_of(i, struct app, ipa)->settings, e->id, e->fqdn, &o);
+	return choose(e, &o, ways, why) > 0 &&
+	       place_of(address_of(e, &o), 0, HTTPS_PORT, &place, why) == 0;
+}
+
+/* --- the links ------------------------------------------------------------------------------------------- */
+
+static const char *interface_of(const struct settings *s)
+{
+	return s->ipa_interface[0] ? s->ipa_interface : NULL;
+}
+
+static struct eim_link *open_https(struct dialled *d, const struct ipa_eim *e, const struct settings *s,
+				   unsigned connect_ms, char why[IPA_TEXT_MAX])
+{
+	struct esipa_https o = { .interface = interface_of(s), .trust = d->trust, .path = d->o.https_path,
+				 .connect_ms = connect_ms };
+	struct eim_link *l;
+	int r = place_of(address_of(e, &d->o), d->o.https_port, HTTPS_PORT, &o.place, why);
+
+	if (r < 0)
+		return NULL;
+	r = esipa_https_new(&o, &l);
+	if (r == 0)
+		return l;
 	snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
-	on_free(&d->link);
 	return NULL;
 }
 
-static struct dialled *begin(const char *address, struct net_place *ret, char why[IPA_TEXT_MAX])
+#ifdef WITH_COAP
+static struct eim_link *open_coap(struct dialled *d, const struct ipa_eim *e, const struct settings *s,
+				  unsigned connect_ms, bool by_key, char why[IPA_TEXT_MAX])
 {
-	struct dialled *d = NULL;
-	int r = net_place_parse(text_of(address), HTTPS_PORT, ret);
+	const struct eim_options *o = &d->o;
+	struct esipa_coaps c = { .server = {
+		.psk = by_key ? &d->psk : NULL,
+		.trust = d->trust,
+		.interface = interface_of(s),
+		.path = o->coap_path,
+		.uri_host = o->uri_host,
+		.no_upload = !o->blocks,
+		.datagram = o->datagram,
+		.block = o->block,
+		.connect_ms = connect_ms,
+		.ack_timeout_ms = o->ack_timeout_ms,
+		.retransmits = o->retransmits,
+		.silence_ms = o->silence_s * 1000,
+		.idle_limit_ms = o->idle_limit_s * 1000,
+		.keep_ms = o->keep_s * 1000,
+	} };
+	struct eim_link *l;
+	int r = place_of(address_of(e, o), o->coap_port, COAPS_PORT, &c.server.place, why);
 
-	if (r < 0) {
-		snprintf(why, IPA_TEXT_MAX, "'%.100s' is no address", address);
+	if (r < 0 || eim_content_format(o, &c.server.format) < 0)
 		return NULL;
-	}
-	d = calloc(1, sizeof(*d));
-	r = d ? trust_new(&d->trust) : -ENOMEM;
+	r = esipa_coaps_new(&c, &l);
 	if (r == 0)
-		return d;
+		return l;
+	snprintf(why, IPA_TEXT_MAX, "coap: %s", strerror(-r));
+	return NULL;
+}
+#else
+static struct eim_link *open_coap(struct dialled *d, const struct ipa_eim *e, const struct settings *s,
+				  unsigned connect_ms, bool by_key, char why[IPA_TEXT_MAX])
+{
+	(void)d, (void)e, (void)s, (void)connect_ms, (void)by_key, (void)why;
+	return NULL;
+}
+#endif
+
+/* One that cannot be had, for want of somebody to believe, is left out where there is another. */
+static unsigned open_ways(struct dialled *d, struct ipa *i, const struct ipa_eim *e, struct esipa_ways *w,
+			  char why[IPA_TEXT_MAX])
+{
+	const struct settings *s = &container_of(i, struct app, ipa)->settings;
+	enum way ways[_WAY_MAX];
+	unsigned all = choose(e, &d->o, ways, why), n = 0;
+	char no_trust[IPA_TEXT_MAX] = "", no_key[IPA_TEXT_MAX] = "";
+	int trusts = believe(d, e, s, no_trust), key = find_key(d, i, e, s, no_key);
+
+	for (unsigned k = 0; k < all; k++) {
+		unsigned connect_ms = all > 1 ? ONE_OF_TWO_MS : 0;
+		bool coap = ways[k] == WAY_COAP;
+		struct eim_link *l = NULL;
+
+		if (coap && key < 0)
+			snprintf(why, IPA_TEXT_MAX, "%s", no_key);
+		else if (trusts < 0 && !(coap && key > 0))
+			snprintf(why, IPA_TEXT_MAX, "%s", no_trust);
+		else
+			l = coap ? open_coap(d, e, s, connect_ms, key > 0, why) :
+				   open_https(d, e, s, connect_ms, why);
+		if (l)
+			w->links[n++] = l;
+		else if (all > 1)
+			log_warning("ipa", "eIM %s: not over %s: %s", d->name, coap ? "CoAP" : "HTTPS", why);
+	}
+	return n;
+}
+
+/* The links are the ways' then, or are freed. */
+static struct eim_link *join(struct dialled *d, const struct esipa_ways *w, char why[IPA_TEXT_MAX])
+{
+	int r = esipa_ways_new(w, &d->ways);
+
+	if (r == 0)
+		return &d->link;
 	snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
-	free(d);
+	for (unsigned k = 0; k < ESIPA_WAYS_MAX; k++)
+		eim_free(w->links[k]);
+	on_free(&d->link);
 	return NULL;
 }
 
 struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
 {
 	const struct settings *s = &container_of(i, struct app, ipa)->settings;
-	struct esipa_https o = { .interface = s->ipa_interface[0] ? s->ipa_interface : NULL };
-	struct dialled *d = begin(e->fqdn, &o.place, why);
+	struct esipa_ways w = { .links = { NULL } };
+	struct dialled *d = begin(why);
 
 	if (!d)
 		return NULL;
-	if ((e->tls_kind != ES10B_KEY_NONE ? pin(d->trust, e, why) :
-					     believe_authorities(d->trust, s, why)) == 0)
-		return wrap(d, &o, why);
+	eim_options_find(s, e->id, e->fqdn, &d->o);
+	snprintf(d->name, sizeof(d->name), "%.39s", e->id);
+	w.name = d->name;
+	w.return_ms = d->o.return_s * 1000;
+	if (open_ways(d, i, e, &w, why) > 0)
+		return join(d, &w, why);
 	on_free(&d->link);
 	return NULL;
 }
@@ -144,16 +363,25 @@ struct eim_link *app_dial_server(struct ipa *i, const char *address, char why[IP
 {
 	const struct settings *s = &container_of(i, struct app, ipa)->settings;
 	struct esipa_https o = {
-		.interface = s->ipa_interface[0] ? s->ipa_interface : NULL,
+		.interface = interface_of(s),
 		.path = "/gsma/rsp2/es9plus", .content_type = "application/json",
 		.admin_protocol = "gsma/rsp/v2.2.2",
 	};
-	struct dialled *d = begin(address, &o.place, why);
+	struct esipa_ways w = { .name = "SM-DP+" };
+	struct dialled *d = begin(why);
+	int r = d ? place_of(address, 0, HTTPS_PORT, &o.place, why) : -ENOMEM;
 
-	if (!d)
-		return NULL;
-	if (believe_authorities(d->trust, s, why) == 0)
-		return wrap(d, &o, why);
-	on_free(&d->link);
+	if (r == 0)
+		r = believe_authorities(d->trust, s, why);
+	if (r == 0) {
+		o.trust = d->trust;
+		r = esipa_https_new(&o, &w.links[0]);
+		if (r < 0)
+			snprintf(why, IPA_TEXT_MAX, "%s", strerror(-r));
+	}
+	if (r == 0)
+		return join(d, &w, why);
+	if (d)
+		on_free(&d->link);
 	return NULL;
 }

@@ -27,9 +27,15 @@ static struct json_object *visit_to_json(const struct ipa_eim *e)
 {
 	struct json_object *o = json_object_new_object();
 	uint64_t next = e->schedule.next_ms, now = ev_now_ms();
+	struct eim_way way = { .octets_sent = -1, .octets_received = -1 };
 
+	eim_tell(e->link, &way);
 	put_utf8(o, "id", e->id, e->id_n);
 	put_text(o, "fqdn", e->fqdn);
+	put_text(o, "transport", way.transport);
+	put_bool(o, "connected", way.open);
+	put_known(o, "octets_sent", way.octets_sent, -1);
+	put_known(o, "octets_received", way.octets_received, -1);
 	put_text(o, "phase", e->work.ipa ? ipa_phase_name(e->visit.phase) : NULL);
 	put_known(o, "next_s", next ? (int64_t)(next > now ? (next - now) / 1000 : 0) : -1, -1);
 	put_known(o, "visited_ago_s", seconds_since(e->visited_ms), -1);

@@ -113,6 +113,9 @@ static const struct conf_key keys[] = {
 	{ "ipa", "immediate_enable", CONF_BOOL, AT(ipa_immediate), .preset = "yes",
 	  .help = "After a download for an eIM ask the card to enable the profile at once. It does so only\n"
 		  "where the eIM has configured it." },
+	{ "ipa", "psk_file", CONF_TEXT, AT_TEXT(ipa_psk_file), .preset = "",
+	  .help = "File with pre-shared keys of eIMs for CoAP over DTLS: lines of eIM, identity and key, see\n"
+		  "cellmux.conf(5). Nobody but cellmuxd may read it. Empty: certificates only." },
 	{ "ipa", "first_eim", CONF_TEXT, AT_TEXT(ipa_first_eim), .preset = "",
 	  .help = "File with the configuration of the first eIM (AddInitialEimRequest, or one or more\n"
 		  "EimConfigurationData, DER): given to a card that has none." },
@@ -134,8 +137,12 @@ static const struct conf_key keys[] = {
 
 struct conf settings_conf(struct settings *s)
 {
+	static struct conf_group groups[2];
+
+	groups[0] = port_group;
+	groups[1] = eim_group;
 	return (struct conf){ .keys = keys, .n = ARRAY_SIZE(keys), .settings = s,
-			      .groups = &port_group, .n_groups = 1 };
+			      .groups = groups, .n_groups = ARRAY_SIZE(groups) };
 }
 
 int settings_check(struct settings *s, char why[CONF_WHY_MAX])
@@ -158,6 +165,8 @@ int settings_check(struct settings *s, char why[CONF_WHY_MAX])
 		return -EINVAL;
 	}
 	if (power_settings_check(s, why) < 0)
+		return -EINVAL;
+	if (eim_settings_check(s, why) < 0)
 		return -EINVAL;
 	return port_settings_check(s, why);
 }

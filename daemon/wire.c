@@ -188,6 +188,7 @@ static int open_parts(struct app *app)
 	app->ipa.changed = on_ipa_changed;
 	app->ipa.follow = on_follow;
 	app->ipa.follow_stop = on_follow_stop;
+	app->ipa.serves = app_serves;
 	app->ipa.dial = app_dial;
 	app->ipa.dial_server = app_dial_server;
 	app->ipa.o = (struct ipa_options){
@@ -198,6 +199,7 @@ static int open_parts(struct app *app)
 			    ESIPA_IPA_EIM_DOWNLOAD_DATA | ESIPA_IPA_EIM_CTX_PARAMS | ESIPA_IPA_EIM_METADATA |
 			    ESIPA_IPA_MINIMIZE,
 	};
+	app_dial_check(app);
 	r = modem_open(&app->modem, s->wait, why);
 	if (r < 0)
 		return complain(r, why);

@@ -41,10 +41,21 @@ static struct ipa_eim *free_place(struct ipa *i)
 	return NULL;
 }
 
-/* Over HTTPS, by retrieval: what it does not say is taken for yes. */
+/* By retrieval: what it does not say is taken for yes. */
+static bool can_serve(const struct ipa_eim *e, char why[IPA_TEXT_MAX])
+{
+	if (e->ipa->serves)
+		return e->ipa->serves(e->ipa, e, why);
+	snprintf(why, IPA_TEXT_MAX, "%s",
+		 e->fqdn[0] ? "it offers no retrieval over HTTPS" : "it has no address");
+	return e->fqdn[0] && (e->protocols < 0 || e->protocols & ES10B_EIM_RETRIEVE_HTTPS);
+}
+
 static bool is_served(const struct ipa_eim *e)
 {
-	return e->fqdn[0] && (e->protocols < 0 || e->protocols & ES10B_EIM_RETRIEVE_HTTPS);
+	char why[IPA_TEXT_MAX];
+
+	return can_serve(e, why);
 }
 
 static void drop_link(struct ipa_eim *e)
@@ -132,6 +143,8 @@ static void on_due(struct ipa_schedule *s)
 static void add(struct ipa *i, const struct es10b_eim *c)
 {
 	struct ipa_eim *e = free_place(i);
+	char why[IPA_TEXT_MAX] = "";
+	bool served;
 
 	if (!e)
 		return;
@@ -140,15 +153,18 @@ static void add(struct ipa *i, const struct es10b_eim *c)
 	e->id_n = c->id.n;
 	memcpy(e->id, c->id.p, c->id.n);
 	keep_config(e, c);
+	served = can_serve(e, why);
 	e->schedule.due = on_due;
-	e->schedule.interval_s = is_served(e) ? i->o.interval_s : 0;
+	e->schedule.interval_s = served ? i->o.interval_s : 0;
 	e->schedule.spread_s = i->o.spread_s;
 	ipa_schedule_start(&e->schedule);
-	if (is_served(e))
+	if (served) {
 		ipa_schedule_online(&e->schedule, i->online);
-	else
-		log_warning("ipa", "eIM %s cannot be served: %s", e->id,
-			    e->fqdn[0] ? "it offers no retrieval over HTTPS" : "it has no address");
+		return;
+	}
+	log_warning("ipa", "eIM %s cannot be served: %s", e->id, why);
+	e->why = (struct cause){ CAUSE_REFUSED, "config", -1, NULL };
+	snprintf(e->text, sizeof(e->text), "%s", why);
 }
 
 static void removed(struct ipa_eim *e)
