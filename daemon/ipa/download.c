@@ -535,6 +535,9 @@ static enum step_verdict judge_found(struct proc *p)
 		return p->attempt < BUSY_TRIES ? STEP_RETRY : ipa_no_answer(p);
 	if (es10b_pending_decode(ipa_of(p)->answer, pending, ARRAY_SIZE(pending), &n, &error) < 0)
 		return ipa_garbled(p, "RetrieveNotificationsList");
+	if (error)
+		return p->attempt < BUSY_TRIES ? STEP_RETRY :
+			       ipa_refused(p, "card", error, "the card does not give its notifications");
 	for (size_t k = 0; k < n; k++) {
 		if (pending[k].kind != ES10B_PENDING_INSTALL ||
 		    es10b_install_decode(pending[k].whole, &in) < 0 ||
@@ -598,8 +601,8 @@ const struct step ipa_download_steps[] = {
 	{ "load-profile",        give_segment,          judge_segment,           0 },
 	{ "find-result",         find_result,           judge_found,             0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "find-reason",         find_reason,           go_on,                   0 },
-	{ "cancel-card",         ipa_cancel_on_card,    ipa_cancelled_on_card,   0 },
-	{ "cancel-server",       ipa_cancel_at_server,  ipa_cancelled_at_server, 0 },
+	{ "cancel-card",         ipa_cancel_on_card,    ipa_cancelled_on_card,   0, 2, BUSY_PAUSE_MS },
+	{ "cancel-server",       ipa_cancel_at_server,  ipa_cancelled_at_server, 0, 2, REPORT_PAUSE_MS },
 	{ "turn",                turn,                  stop_here,               0 },
 	{ "settle",              ipa_download_settle,   go_on,                   0 },
 	{ "deliver",             ipa_download_deliver,  ipa_download_delivered,  0, 2, REPORT_PAUSE_MS },
@@ -747,18 +750,21 @@ bool ipa_download_goes_on(struct ipa *i)
 	return true;
 }
 
-bool ipa_download_owns(const struct ipa *i, const struct es10b_pending *n)
+bool ipa_download_is_about(const struct ipa *i, const struct es10b_pending *n)
 {
 	struct es10b_install in;
 	char session[IPA_HEX_ID_MAX] = "";
 
-	if (ipa_notes_have(i, n->meta.seq))
-		return true;
 	if (n->kind != ES10B_PENDING_INSTALL || !ipa_journal_is_open(&i->download_journal) ||
 	    es10b_install_decode(n->whole, &in) < 0 || 2 * in.transaction_id.n >= sizeof(session))
 		return false;
 	hex_encode(in.transaction_id.p, in.transaction_id.n, session, sizeof(session));
 	return !strcasecmp(session, i->download_journal.session);
+}
+
+bool ipa_download_owns(const struct ipa *i, const struct es10b_pending *n)
+{
+	return ipa_notes_have(i, n->meta.seq) || ipa_download_is_about(i, n);
 }
 
 /* --- local ---------------------------------------------------------------------------------------------------------------- */

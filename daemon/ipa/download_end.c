@@ -12,6 +12,7 @@
 #define HEAD_MAX 512
 #define REPORT_TRIES 3          /* as in the table of steps */
 #define BUSY_TRIES 6
+#define CANCEL_TRIES 2
 
 /* --- the journal ----------------------------------------------------------------------------------- */
 
@@ -69,6 +70,8 @@ enum step_verdict ipa_cancelled_on_card(struct proc *p)
 	struct es10b_signed s;
 	char why[CAUSE_TEXT_MAX];
 
+	if (p->answer.kind != CAUSE_NONE && p->attempt < CANCEL_TRIES)
+		return STEP_RETRY;
 	if (p->answer.kind != CAUSE_NONE)
 		log_info("ipa", "download: the card does not cancel the session: %s, ignoring",
 			 cause_text(&p->answer, why));
@@ -95,6 +98,10 @@ enum step_verdict ipa_cancelled_at_server(struct proc *p)
 	struct ipa *i = ipa_of(p);
 	const struct ipa_download *d = i->download;
 
+	if (p->answer.kind != CAUSE_NONE && p->attempt < CANCEL_TRIES && ipa_server_may_recover(i)) {
+		i->error_text[0] = '\0';
+		return STEP_RETRY;
+	}
 	if (p->answer.kind != CAUSE_NONE || (!d->indirect && !ipa_server_took(i)))
 		log_info("ipa", "download: the server does not confirm the end of the session: %s, ignoring",
 			 i->error_text);
@@ -365,10 +372,19 @@ static int end_with(struct proc *p, struct ipa_download *d)
 	return -EIO;
 }
 
-/* Until here the journal has said whose result it is. */
+/* The outcome needs no further visit at the eIM. */
+static bool is_settled(const struct ipa_download *d)
+{
+	return !is_last(d) || d->reported || d->refused;
+}
+
+/*
+ * As long as the journal is open the result is the download's own, and stays on the card: the eIM has
+ * not had it either. From here on it is only the SM-DP+ that waits for it.
+ */
 static void keep_for_later(struct ipa_download *d)
 {
-	if (d->indirect || !d->result.n || d->delivered)
+	if (d->indirect || !d->result.n || d->delivered || !is_settled(d))
 		return;
 	if (ipa_notes_add(d->ipa, d->result_seq) < 0)
 		log_error("ipa", "it cannot be noted that notification %u is for the SM-DP+, ignoring",
@@ -386,7 +402,7 @@ int ipa_download_finish(struct proc *p)
 	if (d->enabled)
 		ipa_tell_change(i, ESIPA_CHANGE_IMMEDIATE);
 	keep_for_later(d);
-	if (is_last(d) && (d->reported || d->refused))
+	if (is_last(d) && is_settled(d))
 		ipa_journal_close(&i->download_journal);
 	ipa_server_hang_up(d);
 	return is_last(d) ? end_with(p, d) : STEP_SKIP;

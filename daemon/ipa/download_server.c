@@ -232,6 +232,11 @@ static bool may_pass(const struct cause *why)
 	return false;
 }
 
+bool ipa_server_may_recover(const struct ipa *i)
+{
+	return may_pass(&i->eim_why);
+}
+
 /* No answer came: -1, and why is kept; 0: there is one. */
 static int came(struct ipa_download *d, enum es9p_function f, int cancel)
 {

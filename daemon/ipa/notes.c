@@ -1,5 +1,6 @@
 /*
- * The list on disk: the EID it is about, then a number a line. It is looked at when the card has been
+ * The list on disk: the EID it is about, then a number a line, with a word behind it once the SM-DP+
+ * has that one and only the card is still to be rid of it. It is looked at when the card has been
  * read, the network came back, and after a failure later and later. What the card does not have any
  * more is forgotten.
  */
@@ -17,6 +18,7 @@
 #include "ipa/eims.h"
 
 #define FILE_MAX 2048
+#define DELIVERED "delivered"
 #define DELIVER_MS 60000
 #define AGAIN_MIN_MS 60000
 #define AGAIN_MAX_MS 3600000
@@ -30,6 +32,7 @@ struct ipa_notes {
 	char path[256];
 	char eid[ES10_EID_TEXT_MAX];    /* whose numbers they are; "" nobody's */
 	uint32_t seq[IPA_NOTES_MAX];
+	bool delivered[IPA_NOTES_MAX];
 	size_t n;
 	/* of the look under way */
 	struct ipa_octets list;         /* pending notifications, whole, one after the other */
@@ -57,20 +60,25 @@ static int save(struct ipa_notes *n)
 		return file_remove(n->path);
 	at = (size_t)snprintf(all, sizeof(all), "eid=%s\n", n->eid);
 	for (size_t k = 0; k < n->n; k++)
-		at += (size_t)snprintf(all + at, sizeof(all) - at, "%u\n", n->seq[k]);
+		at += (size_t)snprintf(all + at, sizeof(all) - at, "%u%s\n", n->seq[k],
+				       n->delivered[k] ? " " DELIVERED : "");
 	return file_save(n->path, all, at, 0600);
 }
 
 static int take_line(struct ipa_notes *n, struct text line)
 {
+	struct text number;
 	uint32_t seq;
 
 	if (text_starts(line, "eid="))
 		return text_copy(text_skip(line, 4), n->eid, sizeof(n->eid));
-	if (text_to_u32(line, 10, &seq) < 0)
+	number = text_cut(&line, ' ');
+	if (text_to_u32(number, 10, &seq) < 0)
 		return -EBADMSG;
-	if (n->n < IPA_NOTES_MAX)
+	if (n->n < IPA_NOTES_MAX) {
+		n->delivered[n->n] = text_eq(line, DELIVERED);
 		n->seq[n->n++] = seq;
+	}
 	return 0;
 }
 
@@ -96,50 +104,72 @@ static void load(struct ipa_notes *n)
 
 /* --- the list ------------------------------------------------------------------------------------------ */
 
-bool ipa_notes_have(const struct ipa *i, uint32_t seq)
+static bool is_about_card(const struct ipa *i)
 {
-	const struct ipa_notes *n = i->notes;
-
-	if (!n || strcmp(n->eid, i->facts.eid) != 0)
-		return false;
-	for (size_t k = 0; k < n->n; k++)
-		if (n->seq[k] == seq)
-			return true;
-	return false;
+	return i->notes && !strcmp(i->notes->eid, i->facts.eid);
 }
 
-int ipa_notes_add(struct ipa *i, uint32_t seq)
+/* Where it stands in the list; n: it does not. */
+static size_t place_of(const struct ipa_notes *n, uint32_t seq)
+{
+	size_t k = 0;
+
+	while (k < n->n && n->seq[k] != seq)
+		k++;
+	return k;
+}
+
+bool ipa_notes_have(const struct ipa *i, uint32_t seq)
+{
+	return is_about_card(i) && place_of(i->notes, seq) < i->notes->n;
+}
+
+static bool is_delivered(const struct ipa *i, uint32_t seq)
+{
+	return ipa_notes_have(i, seq) && i->notes->delivered[place_of(i->notes, seq)];
+}
+
+static int put(struct ipa *i, uint32_t seq, bool delivered)
 {
 	struct ipa_notes *n = i->notes;
+	size_t k;
 	int r;
 
-	if (ipa_notes_have(i, seq))
-		return 0;
-	if (strcmp(n->eid, i->facts.eid) != 0) {
+	if (!is_about_card(i)) {
 		if (n->n)
 			log_warning("ipa", "notifications of another card (%s) are waiting, ignoring", n->eid);
 		n->n = 0;
 		snprintf(n->eid, sizeof(n->eid), "%s", i->facts.eid);
 	}
-	if (n->n == IPA_NOTES_MAX)
+	k = place_of(n, seq);
+	if (k == IPA_NOTES_MAX)
 		return -ENOSPC;
-	n->seq[n->n++] = seq;
+	n->seq[k] = seq;
+	n->delivered[k] = delivered;
+	n->n += k == n->n;
 	r = save(n);
-	if (r < 0)
-		n->n--;
-	ev_alarm_start(&n->again, AGAIN_MIN_MS);
+	n->n -= r < 0 && k + 1 == n->n;
+	return r;
+}
+
+int ipa_notes_add(struct ipa *i, uint32_t seq)
+{
+	int r = ipa_notes_have(i, seq) ? 0 : put(i, seq, false);
+
+	ev_alarm_start(&i->notes->again, AGAIN_MIN_MS);
 	return r;
 }
 
 static void forget(struct ipa_notes *n, uint32_t seq)
 {
-	for (size_t k = 0; k < n->n; k++) {
-		if (n->seq[k] != seq)
-			continue;
-		n->seq[k] = n->seq[--n->n];
-		save(n);
+	size_t k = place_of(n, seq);
+
+	if (k == n->n)
 		return;
-	}
+	n->n--;
+	n->seq[k] = n->seq[n->n];
+	n->delivered[k] = n->delivered[n->n];
+	save(n);
 }
 
 /* On a card that has no eIM, and can get to SM-DP+ servers, they are all ours to deliver. */
@@ -159,7 +189,7 @@ static bool has_work(const struct ipa *i)
 {
 	const struct ipa_notes *n = i->notes;
 
-	return (n->n && !strcmp(n->eid, i->facts.eid)) || (are_all_ours(i) && i->facts.n_notifications);
+	return (n->n && is_about_card(i)) || (are_all_ours(i) && i->facts.n_notifications);
 }
 
 /* --- the look -------------------------------------------------------------------------------------------- */
@@ -184,12 +214,14 @@ static enum step_verdict keep_list(struct proc *p)
 		return ipa_no_answer(p);
 	if (es10b_pending_decode(i->answer, pending, ARRAY_SIZE(pending), &count, &error) < 0)
 		return ipa_garbled(p, "RetrieveNotificationsList");
+	if (error)
+		return ipa_refused(p, "card", error, "the card does not give its notifications");
 	if (ipa_octets_set(&n->list, i->answer) < 0)
 		return ipa_refused(p, "us", ENOMEM, "out of memory");
 	n->n_pending = n->n_acked = n->n_failed = 0;
 	for (size_t k = 0; k < count && n->n_pending < IPA_NOTES_MAX; k++) {
 		if ((pending[k].kind != ES10B_PENDING_INSTALL && pending[k].kind != ES10B_PENDING_OTHER) ||
-		    !is_ours(i, pending[k].meta.seq))
+		    !is_ours(i, pending[k].meta.seq) || ipa_download_is_about(i, &pending[k]))
 			continue;
 		memcpy(n->list.p + at, pending[k].whole.p, pending[k].whole.n);
 		at += pending[k].whole.n;
@@ -256,6 +288,10 @@ static int deliver(struct proc *p)
 
 	/* Those that there is no way for stay; the next one that there is. */
 	for (; p->piece < n->n_pending; p->piece++) {
+		if (is_delivered(n->ipa, n->pending[p->piece])) {
+			n->acked[n->n_acked++] = n->pending[p->piece];
+			continue;
+		}
 		whole = whole_at(n, p->piece);
 		if (dial(n, whole))
 			break;
@@ -279,6 +315,9 @@ static enum step_verdict delivered(struct proc *p)
 
 	if (ipa_server_took(i)) {
 		n->acked[n->n_acked++] = n->pending[p->piece];
+		if (put(i, n->pending[p->piece], true) < 0)
+			log_warning("ipa", "it cannot be noted that notification %u was delivered, ignoring",
+				    n->pending[p->piece]);
 		return STEP_AGAIN;
 	}
 	log_info("ipa", "notification %u stays for %s: %s", n->pending[p->piece], n->address, i->error_text);
@@ -312,7 +351,7 @@ static enum step_verdict removed(struct proc *p)
 	}
 	if (p->attempt < IPA_REMOVE_TRIES)
 		return STEP_RETRY;
-	/* It is delivered once more, which an SM-DP+ must bear; it is nobody else's. */
+	/* The next look tries again. */
 	n->n_failed++;
 	return STEP_AGAIN;
 }

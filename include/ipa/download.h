@@ -121,7 +121,9 @@ void ipa_download_drop(struct ipa *i, const struct ipa_eim *e);
 bool ipa_download_is_open(const struct ipa *i);
 /* The card is ready: a local one that was cut is looked at. */
 void ipa_download_card_ready(struct ipa *i);
-/* This notification is, or may be, the result of a download: not to be delivered by others. */
+/* This notification is the result of the download that the journal is about. */
+bool ipa_download_is_about(const struct ipa *i, const struct es10b_pending *n);
+/* This notification is, or may be, the result of a download: not to be delivered by eIMs' visits. */
 bool ipa_download_owns(const struct ipa *i, const struct es10b_pending *n);
 
 /* --- between the files of downloads ------------------------------------------------------------------- */
@@ -161,6 +163,8 @@ int ipa_server_dial(struct ipa_download *d);
 void ipa_server_hang_up(struct ipa_download *d);
 /* For judges of what has no answer but yes or no in JSON: it is yes. Else why in ipa_error_text(). */
 bool ipa_server_took(struct ipa *i);
+/* What kept the last answer may be gone soon. */
+bool ipa_server_may_recover(const struct ipa *i);
 
 /* download_check.c: may this profile be installed? Fails the download where not. */
 void ipa_download_check_oid(struct ipa_download *d);

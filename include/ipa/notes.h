@@ -2,7 +2,8 @@
  * Notifications that nobody but an SM-DP+ may have (GSMA SGP.32 3.7 [2a]): results of direct downloads
  * that it could not be given at once, and on a card without eIMs all of them. Their numbers are kept
  * on disk, the notifications themselves on the card, until the SM-DP+ at the address in them has
- * acknowledged each; then it is removed.
+ * acknowledged each; then it is removed. That it was acknowledged is noted before: no crash has it
+ * delivered twice.
  */
 #ifndef IPA_NOTES_H
 #define IPA_NOTES_H
