@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/hex.h"
 #include "core/util.h"
 #include "sim/eim/config.h"
@@ -43,6 +44,13 @@ bool trouble_is_after(enum trouble t)
 	       t == POWER_AFTER || t == TRUNCATED || t == OTHER_SESSION || t == FORGED;
 }
 
+static enum trouble pick(enum trouble t, const struct ipabed_request *q)
+{
+	for (unsigned k = 0; ipabed.o.applies && !ipabed.o.applies(t, q) && k < _TROUBLE_MAX; k++)
+		t = t + 1 < _TROUBLE_MAX ? t + 1 : NOTHING + 1;
+	return t;
+}
+
 enum trouble ipabed_note(enum ipabed_to to, const char *what)
 {
 	struct ipabed_request *q = &ipabed.log[MIN(ipabed.requests, (unsigned)IPABED_REQUESTS_MAX - 1)];
@@ -51,10 +59,17 @@ enum trouble ipabed_note(enum ipabed_to to, const char *what)
 	q->at_ms = ev_now_ms();
 	snprintf(q->what, sizeof(q->what), "%s", what);
 	ipabed.requests++;
-	if (ipabed.requests != ipabed.strike_at)
-		return NOTHING;
-	ipabed.struck = true;
-	return ipabed.trouble;
+	for (size_t k = 0; k < IPABED_STRIKES; k++) {
+		struct ipabed_strike *s = &ipabed.strikes[k];
+
+		if (ipabed.requests != s->at || s->trouble == NOTHING)
+			continue;
+		s->trouble = pick(s->trouble, q);
+		s->struck = true;
+		s->what = *q;
+		return s->trouble;
+	}
+	return NOTHING;
 }
 
 bool ipabed_ends_daemon(enum trouble t)
@@ -62,6 +77,7 @@ bool ipabed_ends_daemon(enum trouble t)
 	if (t != KILLED && t != KILLED_AFTER && t != POWER && t != POWER_AFTER)
 		return false;
 	ipabed.daemon_ended = true;
+	ipabed.cut = t == POWER || t == POWER_AFTER;
 	return true;
 }
 
@@ -200,7 +216,7 @@ void ipabed_run(unsigned ms)
 	uint64_t end = ev_now_ms() + ms;
 
 	while (ev_now_ms() < end && fake_ev_until(has_ended, NULL, (unsigned)(end - ev_now_ms())))
-		ipabed_restart_daemon(ipabed.trouble == POWER || ipabed.trouble == POWER_AFTER);
+		ipabed_restart_daemon(ipabed.cut);
 }
 
 /* --- beginning and end --------------------------------------------------------------------------------------- */
@@ -214,6 +230,11 @@ static const char *pki_path(const char *file)
 	return path;
 }
 
+static void take_certificate(const char *file, uint8_t dst[SE_CERT_MAX], size_t *ret_n)
+{
+	assert_int_equal(file_load(pki_path(file), dst, SE_CERT_MAX, ret_n), 0);
+}
+
 static void make_eim(void)
 {
 	se_eim_init(&ipabed.eim, "");
@@ -221,6 +242,8 @@ static void make_eim(void)
 	assert_int_equal(se_key_load(pki_path("eimsign.key.pem"), &ipabed.eim.key), 0);
 	assert_int_equal(se_anchor_load(&ipabed.eim.anchors, pki_path("ci.der")), 0);
 	assert_int_equal(se_card_new(&ipabed.eim, IPABED_EID, &ipabed.account), 0);
+	take_certificate("eum.der", ipabed.account->eum, &ipabed.account->eum_n);
+	take_certificate("euicc.der", ipabed.account->euicc, &ipabed.account->euicc_n);
 	ipabed_eim_open();
 }
 
@@ -232,14 +255,28 @@ static void make_smdp(void)
 	ipabed_smdp_open();
 }
 
-/* Only where it has anything to give: tests without downloads are many. */
+/* Loaded once, and only where there is anything to give: cases are many. */
+static struct kept {
+	char path[128];
+	struct sdp_pki pki;
+} kept;
+
+static void forget_pki(void)
+{
+	sdp_pki_done(&kept.pki);
+	kept.path[0] = '\0';
+}
+
 static void open_for_business(void)
 {
 	char why[SDP_WHY_MAX];
 
-	if (ipabed.smdp.pki_n)
-		return;
-	assert_int_equal(sdp_pki_load(&ipabed.smdp.pki[0], pki_path(""), why), 0);
+	if (strcmp(kept.path, pki_path("")) != 0) {
+		forget_pki();
+		assert_int_equal(sdp_pki_load(&kept.pki, pki_path(""), why), 0);
+		snprintf(kept.path, sizeof(kept.path), "%s", pki_path(""));
+	}
+	ipabed.smdp.pki[0] = kept.pki;
 	ipabed.smdp.pki_n = 1;
 }
 
@@ -294,15 +331,8 @@ void ipabed_open(const struct ipabed_options *o)
 	start_daemon();
 	ipa_card_came(&ipabed.ipa);
 	network(true);
-	/* The eIM learns the card's certificates. */
-	if (!o->no_eim) {
-		struct se_package *p = ipabed_queue("list-profiles");
-
-		fake_ev_run(60000);
-		assert_int_equal(p->state, SE_DONE);
-	} else {
-		fake_ev_run(60000);
-	}
+	fake_ev_run(60000);
+	assert_int_equal(ipabed.account->polls, !o->no_eim);
 	ipabed.requests = 0;
 }
 
@@ -325,6 +355,7 @@ void ipabed_close(void)
 	card_sim_done(&ipabed.sim);
 	talk_close(&ipabed.card);
 	se_eim_done(&ipabed.eim);
+	ipabed.smdp.pki_n = 0;
 	sdp_done(&ipabed.smdp);
 	remove_files();
 }
@@ -337,6 +368,7 @@ void ipabed_make_dir(void)
 
 void ipabed_remove_dir(void)
 {
+	forget_pki();
 	assert_int_equal(rmdir(ipabed.state_dir), 0);
 }
 

@@ -68,6 +68,15 @@ struct ipabed_request {
 	uint64_t at_ms;
 };
 
+#define IPABED_STRIKES 2
+
+struct ipabed_strike {
+	unsigned at;                    /* the request, counted from 1; 0: never */
+	enum trouble trouble;           /* or the next one that applies to that request */
+	bool struck;
+	struct ipabed_request what;
+};
+
 /* --- all of it ----------------------------------------------------------------------------------------- */
 
 struct ipabed_options {
@@ -76,6 +85,8 @@ struct ipabed_options {
 	bool no_eim;                    /* nobody has put one on the card */
 	/* Options of the IPA; may be NULL. */
 	void (*configure)(struct ipa_options *o);
+	/* Can this happen to that request? NULL: all can. */
+	bool (*applies)(enum trouble t, const struct ipabed_request *q);
 };
 
 struct ipabed {
@@ -90,10 +101,10 @@ struct ipabed {
 
 	/* what was asked, and what is to go wrong */
 	struct ipabed_request log[IPABED_REQUESTS_MAX];
-	unsigned requests, strike_at;   /* counted from 1; 0: never */
-	enum trouble trouble;
-	bool struck;
+	unsigned requests;
+	struct ipabed_strike strikes[IPABED_STRIKES];
 	bool daemon_ended;              /* it is to be ended, as soon as the loop is out */
+	bool cut;                       /* and the power with it */
 	uint64_t away_until_ms[_TO_MAX];
 	uint64_t unwanted_until_ms;
 	unsigned resets;                /* of the card */
@@ -110,8 +121,8 @@ void ipabed_make_dir(void);
 void ipabed_remove_dir(void);
 
 /*
- * A card with the profiles A, B and C, the eIM on it, its first visit over and its first package done;
- * an SM-DP+ without profiles. Nothing has been counted.
+ * A card with the profiles A, B and C, the eIM on it, which knows the card and has been visited; an
+ * SM-DP+ without profiles. Nothing has been counted.
  */
 void ipabed_open(const struct ipabed_options *o);
 void ipabed_close(void);

@@ -8,8 +8,9 @@
  *   - nothing is left on the card, in the daemon's files or in flight, and nobody was asked too often;
  *   - the next download works.
  *
- * SWEEP_ALL=1 looks at what every third case looks at in every one. SWEEP_CASE=SCENARIO,REQUEST,TROUBLE,
- * numbers, runs one case alone; LOG=1 tells what the daemon does.
+ * SWEEP_ALL=1 looks in every case at what otherwise every third looks at; SWEEP_PAIRS=N tries so many
+ * pairs of troubles, SWEEP_SEED=N others than usual. SWEEP_CASE=SCENARIO,REQUEST,TROUBLE[,REQUEST,TROUBLE],
+ * in numbers as a failure gives them, is that one alone; LOG=1 tells what the daemon does.
  */
 #include "support/test.h"
 
@@ -28,6 +29,8 @@
 #define SERVER_REQUESTS_MAX 60
 #define APDUS_MAX 300
 
+#define HOUR_MS 3600000
+
 enum order { DIRECT, INDIRECT, LOCAL };
 
 struct scenario {
@@ -35,13 +38,27 @@ struct scenario {
 	enum order order;
 	const char *personality, *pki;
 	const char *fault;              /* of the SM-DP+, from the beginning; NULL: none */
-	unsigned from;                  /* requests before this one are swept elsewhere */
+	const char *from;               /* the first request that is swept; NULL: all */
 };
 
 static const struct scenario scenarios[] = {
-	{ "direct", DIRECT, "iot", "nist", NULL, 0 },
-	{ "through the eIM", INDIRECT, "iot", "nist", NULL, 0 },
-	{ "on the spot", LOCAL, "classic-consumer", "nist", NULL, 0 },
+	{ "direct", DIRECT, "iot", "nist", NULL, NULL },
+	{ "through the eIM", INDIRECT, "iot", "nist", NULL, NULL },
+	{ "on the spot", LOCAL, "classic-consumer", "nist", NULL, NULL },
+	{ "direct, no package", DIRECT, "iot", "nist", "status=8.2/3.7,on=getBoundProfilePackage",
+	  "getBoundProfilePackage" },
+	{ "through the eIM, no package", INDIRECT, "iot", "nist",
+	  "status=8.2/3.7,on=getBoundProfilePackage", "getBoundProfilePackage" },
+	{ "direct, a broken package", DIRECT, "iot", "nist", "tamper=6,on=getBoundProfilePackage",
+	  "E291 86 block 1" },
+	{ "through the eIM, a broken package", INDIRECT, "iot", "nist",
+	  "tamper=6,on=getBoundProfilePackage", "E291 86 block 1" },
+	{ "direct, the result later", DIRECT, "iot", "nist", "http=503,on=handleNotification,count=3",
+	  "handleNotification" },
+	{ "on the spot, the result later", LOCAL, "classic-consumer", "nist",
+	  "http=503,on=handleNotification,count=3", "handleNotification" },
+	{ "direct, at the second try", DIRECT, "iot", "nist", "http=503,on=getBoundProfilePackage",
+	  "getBoundProfilePackage" },
 };
 static const struct scenario *scenario;
 
@@ -123,26 +140,49 @@ static void order(const char *name)
 
 static unsigned failures;
 
+static const char *strike_text(size_t k)
+{
+	static char text[IPABED_STRIKES][128];
+	const struct ipabed_strike *x = &ipabed.strikes[k];
+
+	text[k][0] = '\0';
+	if (x->struck)
+		snprintf(text[k], sizeof(text[k]), "request %u (%s) %s, ", x->at, x->what.what,
+			 trouble_names[x->trouble]);
+	return text[k];
+}
+
 static void blame(const char *what)
 {
-	struct ipabed_request none = { .what = "" };
-	const struct ipabed_request *q = ipabed.strike_at ? &ipabed.log[ipabed.strike_at - 1] : &none;
+	const struct ipabed_strike *x = ipabed.strikes;
 
 	failures++;
-	print_error("%s, request %u (%s) %s [%ld,%u,%u]: %s; eIM: %s, %u results, %u duplicates, \"%s\"\n",
-		    scenario->name, ipabed.strike_at, q->what, trouble_names[ipabed.trouble],
-		    (long)(scenario - scenarios), ipabed.strike_at, ipabed.trouble, what,
-		    trigger ? se_state_names[trigger->state] : "-", trigger ? trigger->results : 0,
-		    trigger ? trigger->duplicates : 0, trigger ? trigger->outcome : "");
+	print_error("%s, %s%s[%ld,%u,%u,%u,%u]: %s; eIM: %s, %u results, %u duplicates, \"%s\"\n",
+		    scenario->name, strike_text(0), strike_text(1), (long)(scenario - scenarios), x[0].at,
+		    x[0].trouble, x[1].at, x[1].trouble, what, trigger ? se_state_names[trigger->state] : "-",
+		    trigger ? trigger->results : 0, trigger ? trigger->duplicates : 0,
+		    trigger ? trigger->outcome : "");
 }
+
+/* One of these troubles has struck; with what: that request. */
+static bool had(unsigned troubles, const char *what)
+{
+	for (size_t k = 0; k < IPABED_STRIKES; k++) {
+		const struct ipabed_strike *x = &ipabed.strikes[k];
+
+		if (x->struck && troubles & BIT(x->trouble) && (!what || !strcmp(x->what.what, what)))
+			return true;
+	}
+	return false;
+}
+
+#define UNREADABLE (BIT(GARBAGE) | BIT(TRUNCATED))
+#define UNHEARD (UNREADABLE | BIT(SILENT_AFTER) | BIT(LOST_AFTER) | BIT(KILLED_AFTER) | BIT(POWER_AFTER))
 
 /* Whoever has answered cannot know that the answer was lost. */
 static bool may_be_sent_again(void)
 {
-	const char *what = ipabed.log[ipabed.strike_at - 1].what;
-
-	return trouble_is_after(ipabed.trouble) &&
-	       (!strcmp(what, "ESipa BF3D") || !strcmp(what, "handleNotification"));
+	return had(UNHEARD, "ESipa BF3D") || had(UNHEARD, "handleNotification");
 }
 
 static void judge_eim(bool on_card)
@@ -150,17 +190,17 @@ static void judge_eim(bool on_card)
 	if (scenario->order == LOCAL) {
 		if (local.done > 1)
 			blame("told twice");
-		if (!local.done && ipabed.trouble < KILLED)
+		if (!local.done && !had(ENDS, NULL))
 			blame("not told");
 		if (local.done && local.installed && !on_card)
 			blame("told that it is installed");
 		return;
 	}
 	/* It would not hear it, and has perhaps asked for another one meanwhile. */
-	if (ipabed.trouble == UNWANTED)
+	if (had(BIT(UNWANTED), NULL))
 		return;
 	/* A trigger that arrives unreadable is refused, and the eIM told so: that ends it. */
-	if (trigger->state == SE_FAILED && ipabed.strike_at == 1 && !on_card)
+	if (trigger->state == SE_FAILED && had(UNREADABLE, "ESipa BF4F") && !on_card)
 		return;
 	if (trigger->state != SE_DONE)
 		blame("the eIM was not told");
@@ -171,8 +211,18 @@ static void judge_eim(bool on_card)
 	if (trigger->duplicates && !may_be_sent_again())
 		blame("told again");
 	/* "There is nothing", garbled, looks like a package, and is refused as one. */
-	if (ipabed.account->unmatched && ipabed.trouble != GARBAGE && ipabed.trouble != TRUNCATED)
+	if (ipabed.account->unmatched && !had(UNREADABLE, NULL))
 		blame("results that belong to nothing");
+}
+
+/* The card has forgotten it; or nobody could be told; or they have been, and were not heard. */
+static bool may_stay_open(void)
+{
+	return ipabed.resets || had(BIT(AWAY), NULL) ||
+	       had(UNHEARD | BIT(FORBIDDEN) | BIT(SAYS_NO), "E291 BF41 block 0") ||
+	       had(BIT(KILLED) | BIT(FORBIDDEN) | BIT(SAYS_NO), "cancelSession") ||
+	       had(BIT(KILLED) | BIT(FORBIDDEN) | BIT(SAYS_NO), "ESipa BF41") ||
+	       (scenario->order == INDIRECT && had(~0u, "cancelSession"));
 }
 
 static void judge_smdp(bool on_card)
@@ -191,8 +241,7 @@ static void judge_smdp(bool on_card)
 	if (installed != on_card)
 		blame(installed ? "the SM-DP+ believes that it is installed" : "the SM-DP+ was not told");
 	list_for_each(x, &ipabed.smdp.sessions, node)
-		if (x->state != SDP_SESSION_EXPECT_CLIENT && !on_card && !ipabed.resets &&
-		    ipabed.trouble != AWAY)
+		if (x->state != SDP_SESSION_EXPECT_CLIENT && !on_card && !may_stay_open())
 			blame("a session is open");
 }
 
@@ -222,6 +271,8 @@ static void next_download(bool on_card)
 	struct sdp_profile *p = sdp_find_profile(&ipabed.smdp, FIRST);
 	bool same = !on_card && (p->state == SDP_STATE_RELEASED || p->state == SDP_STATE_DOWNLOADED);
 
+	memset(ipabed.strikes, 0, sizeof(ipabed.strikes));
+	ipabed.smdp.faults.n = 0;
 	order(same ? "FIRST" : "SECOND");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
 	if (!ipabed_on_card(same ? FIRST : SECOND))
@@ -231,10 +282,11 @@ static void next_download(bool on_card)
 static unsigned n_requests;
 static struct ipabed_request requests[IPABED_REQUESTS_MAX];
 
-static void run_case(unsigned at, enum trouble t)
+static void run_case(struct ipabed_strike first, struct ipabed_strike second)
 {
 	const struct ipabed_options o = { .personality = scenario->personality, .pki = scenario->pki,
-					  .no_eim = scenario->order == LOCAL, .configure = configure };
+					  .no_eim = scenario->order == LOCAL, .configure = configure,
+					  .applies = applies };
 	bool on_card;
 	const char *why;
 
@@ -244,19 +296,34 @@ static void run_case(unsigned at, enum trouble t)
 	ipabed_offer("--iccid " SECOND " --matching-id SECOND");
 	if (scenario->fault)
 		assert_int_equal(sdp_fault_add(&ipabed.smdp.faults, text_of(scenario->fault), &why), 0);
-	ipabed.strike_at = at;
-	ipabed.trouble = t;
+	ipabed.strikes[0] = first;
+	ipabed.strikes[1] = second;
 	order("FIRST");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
 	n_requests = ipabed.requests;
 	memcpy(requests, ipabed.log, sizeof(requests));
+	ipabed.smdp.faults.n = 0;
 	/* Long enough for retries, back-off and some ordinary visits. */
-	ipabed_run((t == AWAY || t == UNWANTED ? 18 : 5) * IPABED_INTERVAL_S * 1000);
+	ipabed_run((second.at || had(BIT(AWAY) | BIT(UNWANTED), NULL) ? 18 : 5) * IPABED_INTERVAL_S * 1000);
+	if (MAX(ipabed.away_until_ms[TO_EIM], ipabed.away_until_ms[TO_SMDP]) + HOUR_MS > ev_now_ms())
+		ipabed_run(2 * HOUR_MS);
 	on_card = ipabed_on_card(FIRST);
 	judge(on_card);
-	if ((at + t) % 3 == 0 || getenv("SWEEP_ALL"))
+	if ((first.at + first.trouble) % 3 == 0 || getenv("SWEEP_ALL"))
 		next_download(on_card);
 	ipabed_close();
+}
+
+static const struct ipabed_strike nowhere;
+
+static unsigned start_of(const char *what, unsigned n)
+{
+	unsigned at = 1;
+
+	while (what && at <= n && strcmp(requests[at - 1].what, what) != 0)
+		at++;
+	assert_true(at <= n);
+	return at;
 }
 
 static void sweep(const struct scenario *s)
@@ -266,18 +333,50 @@ static void sweep(const struct scenario *s)
 
 	scenario = s;
 	failures = 0;
-	run_case(0, NOTHING);
+	run_case(nowhere, nowhere);
 	n = n_requests;
 	memcpy(all, requests, sizeof(all));
-	for (unsigned at = MAX(s->from, 1u); at <= n; at++) {
+	for (unsigned at = start_of(s->from, n); at <= n; at++) {
 		for (enum trouble t = NOTHING + 1; t < _TROUBLE_MAX; t++) {
 			if (!applies(t, &all[at - 1]))
 				continue;
-			run_case(at, t);
+			run_case((struct ipabed_strike){ .at = at, .trouble = t }, nowhere);
 			cases++;
 		}
 	}
 	print_message("%s: %u requests, %u cases\n", s->name, n, cases);
+	assert_int_equal(failures, 0);
+}
+
+/* Two troubles one after the other: of the many pairs as many as there is time for, always the same. */
+static uint32_t dice;
+
+static uint32_t roll(uint32_t n)
+{
+	dice = dice * 1664525 + 1013904223;
+	return (dice >> 8) % n;
+}
+
+static void pairs(const struct scenario *s, unsigned cases)
+{
+	unsigned n;
+
+	scenario = s;
+	failures = 0;
+	dice = 1;
+	if (getenv("SWEEP_SEED"))
+		assert_int_equal(text_to_u32(text_of(getenv("SWEEP_SEED")), 10, &dice), 0);
+	run_case(nowhere, nowhere);
+	n = n_requests;
+	for (unsigned k = 0; k < cases; k++) {
+		struct ipabed_strike first = { .at = 1 + roll(n) }, second;
+
+		first.trouble = (enum trouble)(1 + roll(_TROUBLE_MAX - 1));
+		second = (struct ipabed_strike){ .at = first.at + 1 + roll(30),
+						 .trouble = (enum trouble)(1 + roll(_TROUBLE_MAX - 1)) };
+		run_case(first, second);
+	}
+	print_message("%s: %u pairs\n", s->name, cases);
 	assert_int_equal(failures, 0);
 }
 
@@ -291,6 +390,33 @@ static void sweep(const struct scenario *s)
 SWEEP(0)
 SWEEP(1)
 SWEEP(2)
+SWEEP(3)
+SWEEP(4)
+SWEEP(5)
+SWEEP(6)
+SWEEP(7)
+SWEEP(8)
+SWEEP(9)
+
+#define PAIRS(n)                       \
+	static void pairs_##n(void **state) \
+	{                              \
+		(void)state;           \
+		pairs(&scenarios[n], pairs_n()); \
+	}
+
+static unsigned pairs_n(void)
+{
+	uint32_t n = 60;
+
+	if (getenv("SWEEP_PAIRS"))
+		assert_int_equal(text_to_u32(text_of(getenv("SWEEP_PAIRS")), 10, &n), 0);
+	return n;
+}
+
+PAIRS(0)
+PAIRS(1)
+PAIRS(2)
 
 static int make_dir(void **state)
 {
@@ -307,18 +433,18 @@ static int remove_dir(void **state)
 	return 0;
 }
 
-/* SCENARIO,REQUEST,TROUBLE */
 static void one_case(void **state)
 {
-	struct text order = text_of(getenv("SWEEP_CASE"));
-	uint32_t v[3];
+	struct text rest = text_of(getenv("SWEEP_CASE"));
+	uint32_t v[5] = { 0 };
 
 	(void)state;
-	for (size_t k = 0; k < ARRAY_SIZE(v); k++)
-		assert_int_equal(text_to_u32(text_cut(&order, ','), 10, &v[k]), 0);
-	assert_true(v[0] < ARRAY_SIZE(scenarios) && v[2] < _TROUBLE_MAX);
+	for (size_t k = 0; k < ARRAY_SIZE(v) && rest.n; k++)
+		assert_int_equal(text_to_u32(text_cut(&rest, ','), 10, &v[k]), 0);
+	assert_true(v[0] < ARRAY_SIZE(scenarios) && v[2] < _TROUBLE_MAX && v[4] < _TROUBLE_MAX);
 	scenario = &scenarios[v[0]];
-	run_case(v[1], (enum trouble)v[2]);
+	run_case((struct ipabed_strike){ .at = v[1], .trouble = (enum trouble)v[2] },
+		 (struct ipabed_strike){ .at = v[3], .trouble = (enum trouble)v[4] });
 	assert_int_equal(failures, 0);
 }
 
@@ -329,6 +455,16 @@ int main(void)
 		{ "a_direct_download_is_reported_once", scenario_0, NULL, NULL, NULL },
 		{ "an_indirect_download_is_reported_once", scenario_1, NULL, NULL, NULL },
 		{ "a_local_download_is_reported_once", scenario_2, NULL, NULL, NULL },
+		{ "a_refused_direct_download_is_reported_once", scenario_3, NULL, NULL, NULL },
+		{ "a_refused_indirect_download_is_reported_once", scenario_4, NULL, NULL, NULL },
+		{ "a_failed_direct_download_is_reported_once", scenario_5, NULL, NULL, NULL },
+		{ "a_failed_indirect_download_is_reported_once", scenario_6, NULL, NULL, NULL },
+		{ "a_result_that_waits_is_delivered_once", scenario_7, NULL, NULL, NULL },
+		{ "a_local_result_that_waits_is_delivered_once", scenario_8, NULL, NULL, NULL },
+		{ "a_second_try_is_reported_once", scenario_9, NULL, NULL, NULL },
+		{ "two_troubles_of_a_direct_download", pairs_0, NULL, NULL, NULL },
+		{ "two_troubles_of_an_indirect_download", pairs_1, NULL, NULL, NULL },
+		{ "two_troubles_of_a_local_download", pairs_2, NULL, NULL, NULL },
 	};
 
 	if (getenv("SWEEP_CASE"))

@@ -42,11 +42,12 @@ static const struct scenario scenarios[] = {
 
 static void blame(const struct scenario *s, const char *what)
 {
+	const struct ipabed_strike *x = &ipabed.strikes[0];
 	struct se_package *p = last_package();
 
 	fail_msg("%s, request %u (%s) %s: %s; eIM: %s, %u results, %u duplicates, %u replays, \"%s\"",
-		 s->name, ipabed.strike_at, ipabed.log[ipabed.strike_at - 1].what,
-		 trouble_names[ipabed.trouble], what, se_state_names[p->state],
+		 s->name, x->at, x->what.what,
+		 trouble_names[x->trouble], what, se_state_names[p->state],
 		 p->results, p->duplicates, p->replays, p->outcome);
 }
 
@@ -57,7 +58,7 @@ static void judge(const struct scenario *s)
 	bool back = p->rolled_back || p->error;
 
 	/* A package that arrives unreadable is refused, and the eIM told so: that ends it. */
-	if (p->state == SE_FAILED && ipabed.trouble == GARBAGE && strstr(p->outcome, "invalidPackageFormat") &&
+	if (p->state == SE_FAILED && ipabed.strikes[0].trouble == GARBAGE && strstr(p->outcome, "invalidPackageFormat") &&
 	    ipabed_enabled_is(IPABED_A))
 		return;
 	if (p->state != SE_DONE)
@@ -79,7 +80,7 @@ static void judge(const struct scenario *s)
 	if (!ipabed_is_idle())
 		blame(s, "something is in flight");
 	/* "There is nothing", garbled, looks like a package, and is refused as one. */
-	if (ipabed.account->unmatched && ipabed.trouble != GARBAGE)
+	if (ipabed.account->unmatched && ipabed.strikes[0].trouble != GARBAGE)
 		blame(s, "results that belong to nothing");
 }
 
@@ -90,8 +91,7 @@ static unsigned run_case(const struct scenario *s, unsigned at, enum trouble t)
 	unsigned n;
 
 	ipabed_open(&o);
-	ipabed.strike_at = at;
-	ipabed.trouble = t;
+	ipabed.strikes[0] = (struct ipabed_strike){ .at = at, .trouble = t };
 	ipabed_queue(s->order);
 	assert_int_equal(ipa_poll(&ipabed.ipa, NULL), 0);
 	ipabed_run(4 * IPABED_INTERVAL_S * 1000);
