@@ -104,7 +104,7 @@ LAYER_SRC   := $(call src,atcmd/*.c atcmd/families/*.c daemon/modem/*.c daemon/c
 	daemon/euicc/*.c daemon/net/*.c daemon/esipa/*.c daemon/ipa/*.c)
 MODULE_SRC  := $(call src,tests/sim/module/*.c)
 EUICC_SRC   := $(call src,tests/sim/euicc/*.c)
-EIM_SRC     := $(call src,tests/sim/eim/*.c)
+EIM_SRC     := $(filter-out $(if $(filter yes,$(WITH_COAP)),%/https_only.c),$(call src,tests/sim/eim/*.c))
 SMDP_SRC    := $(call src,tests/sim/smdp/*.c)
 SUPPORT_SRC := $(call src,tests/support/*.c)
 
@@ -168,7 +168,7 @@ $(O)/sim-euicc: $(O)/obj/tests/sim/euicc/main.o $(O)/libsim-euicc.a $(O)/libcore
 
 $(O)/sim-eim: $(O)/obj/tests/sim/eim/main.o $(O)/libsim-eim.a $(O)/libcore.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_sim) $(LIBS_core)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_coap) $(LIBS_sim) $(LIBS_core)
 
 $(O)/sim-smdp: $(O)/obj/tests/sim/smdp/main.o $(O)/libsim-smdp.a $(O)/libcore.a
 	$(call say,LINK,$@)

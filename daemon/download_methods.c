@@ -29,7 +29,7 @@ struct json_object *download_to_json(const struct ipa *i)
 	put_utf8(o, "name", d->name[0] ? d->name : NULL, strlen(d->name));
 	put_text(o, "step", i->step);
 	put_known(o, "percent", d->percent, -1);
-	put_known(o, "octets", d->package.n ? (int64_t)d->package.n : -1, -1);
+	put_known(o, "octets", d->bpp.total ? (int64_t)d->bpp.total : -1, -1);
 	put_bool(o, "recovering", d->resuming);
 	return o;
 }

@@ -4,7 +4,7 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int digit(char c)
+int base64_digit(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -54,7 +54,7 @@ int base64_decode(struct text t, uint8_t *dst, size_t cap, size_t *ret_n)
 			pads++;
 			continue;
 		}
-		d = digit(c);
+		d = base64_digit(c);
 		if (d < 0 || pads)
 			return -EINVAL;
 		bits = bits << 6 | (uint32_t)d;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/util.h"
 #include "net/crypto.h"
 
 static int verdict(const struct tlv_doc *doc)
@@ -170,6 +171,32 @@ int esipa_get_bpp_decode(struct octets der, struct octets *ret_bpp, int *ret_err
 		return -EBADMSG;
 	*ret_bpp = bpp;
 	*ret_error = error;
+	return 0;
+}
+
+int esipa_get_bpp_find(struct octets so_far, size_t *ret_at)
+{
+	static const uint32_t way[] = { 0xbf3a, 0xa0 };
+	size_t at = 0, head, value;
+	uint32_t tag;
+	int r;
+
+	for (size_t k = 0; k < ARRAY_SIZE(way); k++) {
+		r = tlv_head(so_far.p + at, so_far.n - at, &tag, &head, &value);
+		if (r < 0 || tag != way[k])
+			return r < 0 ? r : -EBADMSG;
+		at += head;
+	}
+	r = tlv_head(so_far.p + at, so_far.n - at, &tag, &head, &value);
+	if (r == 0 && tag == 0x80) {
+		if (value > so_far.n - at - head)
+			return -EAGAIN;
+		at += head + value;
+		r = tlv_head(so_far.p + at, so_far.n - at, &tag, &head, &value);
+	}
+	if (r < 0 || tag != 0xbf36)
+		return r < 0 ? r : -EBADMSG;
+	*ret_at = at;
 	return 0;
 }
 

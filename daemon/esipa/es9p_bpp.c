@@ -6,6 +6,8 @@
  */
 #include "esipa/es9p_read.h"
 
+#include <errno.h>
+
 #include "codec/base64.h"
 
 /* Everything but the package: a header and a transaction id. */
@@ -99,4 +101,66 @@ int es9p_get_bpp_decode(uint8_t *body, size_t n, struct es9p_status *status,
 	*status = s;
 	*ret_bpp = octets_from(at, len);
 	return 0;
+}
+
+/* --- as it comes in ------------------------------------------------------------------------------- */
+
+int es9p_bpp_find(struct octets so_far, struct es9p_reader *ret)
+{
+	struct text t = octets_text(so_far), value;
+	int r = es9p_scan_to(t, package_name, &value);
+
+	if (r == -EAGAIN)
+		return so_far.n > AROUND_MAX ? -EBADMSG : -EAGAIN;
+	if (r < 0 || *value.s != '"')
+		return -EBADMSG;
+	*ret = (struct es9p_reader){ .at = (size_t)(value.s - t.s) + 1 };
+	return 0;
+}
+
+/* The next character, if all of it is there. */
+static int take_char(struct es9p_reader *r, struct octets so_far)
+{
+	struct text rest = octets_text(octets_from(so_far.p + r->at, so_far.n - r->at));
+	/* The longest escape has six characters. */
+	bool cut = rest.n > 0 && *rest.s == '\\' && (rest.n < 2 || (rest.s[1] == 'u' && rest.n < 6));
+	size_t before = rest.n;
+	int c;
+
+	if (rest.n == 0 || cut)
+		return ES9P_CHAR_END;
+	if (*rest.s == '"') {
+		r->ended = true;
+		return ES9P_CHAR_END;
+	}
+	c = es9p_scan_char(&rest);
+	r->at += before - rest.n;
+	r->broken = c < 0 || c > 0x7f;
+	return r->broken ? ES9P_CHAR_END : c;
+}
+
+size_t es9p_bpp_read(struct es9p_reader *r, struct octets so_far, uint8_t *dst, size_t cap)
+{
+	size_t n = 0;
+
+	while (n < cap && !r->ended && !r->broken) {
+		int c = take_char(r, so_far), d;
+
+		if (c == ES9P_CHAR_END)
+			break;
+		if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '=')
+			continue;
+		d = base64_digit((char)c);
+		if (d < 0) {
+			r->broken = true;
+			break;
+		}
+		r->bits = r->bits << 6 | (uint32_t)d;
+		r->n_bits += 6;
+		if (r->n_bits < 8)
+			continue;
+		r->n_bits -= 8;
+		dst[n++] = (uint8_t)(r->bits >> r->n_bits);
+	}
+	return n;
 }

@@ -170,6 +170,39 @@ static const char *take_member(struct text *t, struct es9p_member *ret, bool *re
 	return NULL;
 }
 
+/* A member of this name whose value has begun. */
+static bool begins_member(struct text t, const char *name, struct text *ret_value)
+{
+	const char *start;
+
+	if (next(&t) != '"')
+		return false;
+	start = t.s;
+	if (!pass_string(&t) || !es9p_scan_is(text_from(start + 1, (size_t)(t.s - start) - 2), name) ||
+	    next(&t) != ':')
+		return false;
+	t = text_skip(t, 1);
+	*ret_value = t;
+	return next(ret_value) != '\0';
+}
+
+int es9p_scan_to(struct text t, const char *name, struct text *ret_value)
+{
+	const char *why = next(&t) == '{' ? NULL : t.n ? "it is no object" : ends_early;
+	struct es9p_member m;
+	bool last = false;
+
+	if (!why)
+		t = text_skip(t, 1);
+	while (!why && !last) {
+		/* The one that is wanted is, while it comes in, cut short itself. */
+		if (begins_member(t, name, ret_value))
+			return 0;
+		why = take_member(&t, &m, &last);
+	}
+	return why == ends_early ? -EAGAIN : -EBADMSG;
+}
+
 int es9p_scan(struct text t, struct es9p_member ret[ES9P_MEMBERS_MAX], size_t *ret_n,
 	      const char **ret_why)
 {

@@ -66,10 +66,27 @@ static void on_done(struct http_request *q, const struct net_error *why)
 		return;
 	}
 	free(q->answer);
+	x->reply = NULL;
+	x->reply_n = 0;
 	x->unsent = q->unsent;
 	net_error_cause(&error, &cause);
 	snprintf(x->text, sizeof(x->text), "%s: %s", net_layer_name(error.layer), error.text);
 	x->done(x, &cause);
+}
+
+/* As long as it looks like an answer. */
+static void on_grown(struct http_request *q)
+{
+	struct https_link *l = container_of(q, struct https_link, request);
+	struct eim_exchange *x = l->exchange;
+	struct net_error error = { 0 };
+
+	judge(l, q, &error);
+	if (net_error_is_set(&error))
+		return;
+	x->reply = q->answer;
+	x->reply_n = q->answer_n;
+	x->grown(x);
 }
 
 static void exchange(struct eim_link *link, struct eim_exchange *x)
@@ -93,6 +110,7 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 		.patience_ms = x->patience_ms,
 		.answer_max = x->reply_max && x->reply_max < max ? x->reply_max : max,
 		.done = on_done,
+		.grown = x->grown ? on_grown : NULL,
 	};
 	http_submit(l->http, &l->request);
 }

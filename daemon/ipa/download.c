@@ -4,15 +4,16 @@
  *   begin .. get-package   common mutual authentication, the profile checked, prepared, got. Whatever
  *                          goes wrong is kept in the download and the steps up to cancel-card pass it
  *                          by. What the card has refused is handed to the server, which ends the session
- *   load-profile           one segment an APDU exchange. The card's last answer is the result BF37,
- *                          good or bad. None at all: it is looked for among the card's notifications
+ *   load-profile           one segment an APDU exchange, as soon as it has come in: the server's answer
+ *                          still does meanwhile. The card's last answer is the result BF37, good or
+ *                          bad. None at all: it is looked for among the card's notifications
  *   cancel-card, -server   where there is a session and no result
  *   settle                 the outcome is in the journal from here. Or: another try, with a new session,
  *                          after trouble on the way; the next event, where an SM-DS has named servers
  *   deliver                the result to the SM-DP+, of a direct download. Failing that, notes.c has it
  *   report                 the outcome to the eIM
  *   remove                 the result from the card, once both have it
- *   enable, follow         at once, where the eIM has configured the card so
+ *   look, enable, follow   at once, where the eIM has configured the card so
  *
  * One that was cut by a crash, a power cut or a lost link begins again at find-result: the card knows
  * whether there is a result; if not, the session is cancelled where it still is one.
@@ -369,19 +370,21 @@ static int get_package(struct proc *p)
 
 	if (!d->forward && is_off(d))
 		return STEP_SKIP;
-	return ipa_server_get_package(d, card_answer(d));
+	return p->piece ? ipa_await_stream(ipa_of(p)) : ipa_server_get_package(d, card_answer(d));
 }
 
+/* As soon as the package begins, the card gets it; the rest comes in meanwhile. */
 static enum step_verdict judge_package(struct proc *p)
 {
 	struct ipa_download *d = download_of(p);
+	int r;
 
-	if (!d->forward && ipa_server_package(d) == 0) {
-		bpp_init(&d->bpp);
-		d->fed = 0;
+	if (d->forward) {
+		d->forward = false;
+		return STEP_NEXT;
 	}
-	d->forward = false;
-	return STEP_NEXT;
+	r = ipa_server_package(d);
+	return r == 0 ? STEP_AGAIN : STEP_NEXT;
 }
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
@@ -409,24 +412,28 @@ static int gather(struct ipa_download *d, struct octets segment)
 	return 0;
 }
 
-/* The next segment; -ENODATA: none is left, -EBADMSG: the package is broken. */
+/*
+ * The next segment: 1; 0: more must come in first. -ENODATA: there is none; -EBADMSG: the package is
+ * broken; -EIO: the download has failed.
+ */
 static int cut(struct ipa_download *d, struct octets *ret)
 {
 	int r;
 
 	while ((r = bpp_next(&d->bpp, ret)) == -EAGAIN) {
-		size_t used = bpp_feed(&d->bpp, d->package.p + d->fed, d->package.n - d->fed);
-
-		d->fed += used;
-		if (!used && d->fed == d->package.n)
-			return bpp_end(&d->bpp) < 0 ? -EBADMSG : -ENODATA;
+		if (d->chunk_at == d->chunk_n && (r = ipa_server_read(d)) <= 0) {
+			if (r == -ENODATA)
+				return bpp_end(&d->bpp) < 0 ? -EBADMSG : -ENODATA;
+			return r < 0 ? -EIO : 0;
+		}
+		d->chunk_at += bpp_feed(&d->bpp, d->chunk + d->chunk_at, d->chunk_n - d->chunk_at);
 	}
-	return r;
+	return r < 0 ? r : 1;
 }
 
 static void show_progress(struct ipa_download *d)
 {
-	int percent = d->package.n ? (int)(d->fed * 100 / d->package.n) : 0;
+	int percent = d->bpp.total ? (int)(d->bpp.taken * 100 / d->bpp.total) : 0;
 
 	if (percent == d->percent)
 		return;
@@ -451,11 +458,14 @@ static int give_segment(struct proc *p)
 		return STEP_SKIP;
 	}
 	r = cut(d, &segment);
+	d->waiting = r == 0;
+	if (d->waiting)
+		return ipa_await_stream(ipa_of(p));
 	if (r == -EBADMSG)
 		ipa_download_fail(d, ES10B_LOAD_BPP_ERROR,
 				  (struct cause){ CAUSE_MALFORMED, d->indirect ? "eim" : "smdp", -1, NULL },
 				  "the profile package is broken: %s at octet %zu of %zu",
-				  bpp_fault_name(d->bpp.fault), d->bpp.taken, d->package.n);
+				  bpp_fault_name(d->bpp.fault), d->bpp.taken, d->bpp.total);
 	if (r < 0)
 		return STEP_SKIP;
 	metadata = segment.p[0] == 0x88;
@@ -494,6 +504,11 @@ static enum step_verdict judge_segment(struct proc *p)
 	struct ipa_download *d = download_of(p);
 	struct es10b_install in;
 
+	/* More has come, or nothing more will: the next look at it tells. */
+	if (d->waiting) {
+		i->error_text[0] = '\0';
+		return STEP_AGAIN;
+	}
 	if (p->answer.kind != CAUSE_NONE)
 		return ipa_download_no_answer(p, ES10B_LOAD_BPP_ERROR, "LoadBoundProfilePackage");
 	if (!i->answer.n)
@@ -557,7 +572,7 @@ static int find_reason(struct proc *p)
 	struct ipa_download *d = download_of(p);
 	const struct ipa_journal *j = &ipa_of(p)->download_journal;
 
-	if (!d->resuming || d->result.n || d->failed)
+	if (!d->resuming || d->result.n || d->failed || j->installed || j->reported)
 		return STEP_SKIP;
 	if (j->outcome[0])
 		ipa_download_fail(d, -1, (struct cause){ CAUSE_REFUSED, "us", -1, NULL }, "%s", j->outcome);
@@ -610,6 +625,7 @@ const struct step ipa_download_steps[] = {
 	  REPORT_PAUSE_MS },
 	{ "remove",              ipa_download_remove,   ipa_download_removed,    0, IPA_REMOVE_TRIES,
 	  IPA_REMOVE_PAUSE_MS },
+	{ "look",                ipa_download_look,     ipa_download_looked,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "enable",              ipa_download_enable,   ipa_download_enabled,    0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow",              ipa_download_follow,   go_on,                   0 },
 	{ "finish",              ipa_download_finish,   go_on,                   0 },
@@ -629,12 +645,14 @@ static void forget_session(struct ipa_download *d)
 	ipa_octets_clear(&d->result);
 	d->initiated = (struct esipa_initiated){ 0 };
 	d->authenticated = (struct esipa_authenticated){ 0 };
-	d->package = (struct octets){ 0 };
 	d->transaction[0] = d->iccid[0] = d->name[0] = d->text[0] = '\0';
 	d->session_n = 0;
-	d->fed = 0;
-	d->failed = d->again = d->redirected = d->forward = d->loading = d->compact = false;
+	bpp_init(&d->bpp);
+	d->chunk_at = d->chunk_n = 0;
+	d->reader = (struct es9p_reader){ 0 };
+	d->failed = d->again = d->redirected = d->forward = d->loading = d->compact = d->waiting = false;
 	d->delivered = d->reported = d->refused = d->installed = d->enabled = d->ecall = false;
+	d->doubtful = false;
 	d->why = (struct cause){ 0 };
 	d->cancel = -1;
 	d->percent = -1;
@@ -718,7 +736,8 @@ int ipa_download_resume(struct ipa *i, struct ipa_eim *e)
 	text_copy(text_of(j->iccid_target), d->iccid, sizeof(d->iccid));
 	d->delivered = j->delivered;
 	d->reported = j->reported;
-	d->enabled = !strcmp(j->step, "enable");
+	d->installed = j->installed;
+	d->doubtful = !strcmp(j->step, "enable");
 	if (take_hex(j->session, d->session, sizeof(d->session), &d->session_n) < 0 ||
 	    take_hex(j->transaction, d->eim_transaction, sizeof(d->eim_transaction),
 		     &d->eim_transaction_n) < 0)

@@ -93,7 +93,8 @@ static int oid_octets(const char *dotted, uint8_t *dst, size_t cap, size_t *ret_
 	size_t n = 0;
 
 	for (unsigned k = 0; rest.n; k++) {
-		if (text_to_u32(text_cut(&rest, '.'), 10, &arc) < 0 || (k < 2 && arc > 39 + 40 * (first == 2)))
+		if (text_to_u32(text_cut(&rest, '.'), 10, &arc) < 0 || (k == 0 && arc > 2) ||
+		    (k == 1 && arc > (first < 2 ? 39 : UINT32_MAX - 80)))
 			return -1;
 		if (k == 0) {
 			first = arc;

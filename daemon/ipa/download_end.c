@@ -43,6 +43,7 @@ int ipa_download_note(struct ipa_download *d, const char *step)
 	j->direct = !d->indirect;
 	j->delivered = d->delivered;
 	j->reported = d->reported;
+	j->installed = d->installed;
 	put_outcome(d, j);
 	return ipa_journal_note(j, step);
 }
@@ -291,6 +292,37 @@ enum step_verdict ipa_download_removed(struct proc *p)
 	return STEP_NEXT;
 }
 
+/* Cut while it was being enabled: has it been? A card that is about to do it says so. */
+int ipa_download_look(struct proc *p)
+{
+	struct tlv_out w = ipa_writer(ipa_of(p));
+
+	if (!download_of(p)->doubtful)
+		return STEP_SKIP;
+	es10c_get_profiles_encode(&w, (struct es10c_id){ 0 }, es10c_tags_state);
+	return ipa_ask_card_anyway(ipa_of(p), ES10C_GET_PROFILES, &w);
+}
+
+enum step_verdict ipa_download_looked(struct proc *p)
+{
+	struct es10c_profile profiles[FACTS_PROFILES_MAX];
+	struct ipa *i = ipa_of(p);
+	struct ipa_download *d = download_of(p);
+	char iccid[ES10_ICCID_TEXT_MAX];
+	int error;
+	size_t n;
+
+	if (p->answer.kind != CAUSE_NONE)
+		return p->attempt < BUSY_TRIES ? STEP_RETRY : ipa_no_answer(p);
+	if (es10c_profiles_decode(i->answer, profiles, ARRAY_SIZE(profiles), &n, &error) < 0)
+		return ipa_garbled(p, "GetProfilesInfo");
+	d->enabled = error == ES10C_PROFILES_CHANGE_ONGOING;
+	for (size_t k = 0; !error && k < n; k++)
+		d->enabled |= profiles[k].state == ES10C_ENABLED &&
+			      es10_iccid_text(profiles[k].iccid, iccid) == 0 && !strcmp(iccid, d->iccid);
+	return STEP_NEXT;
+}
+
 /*
  * ES10b.ImmediateEnable, SGP.32 5.9.17: the card knows whether the eIM has allowed it for this SM-DP+,
  * and says so if not.
@@ -346,7 +378,7 @@ static void record(struct ipa_download *d)
 
 	ipa_download_describe(d, text, sizeof(text));
 	snprintf(outcome, sizeof(outcome), "%.80s%s%s%s",
-		 d->installed ? "installed" : d->failed ? d->text : "no result",
+		 d->installed ? "installed" : d->failed ? d->text : "settled before",
 		 d->enabled ? ", enabled" : "", d->indirect || d->delivered || !d->result.n ? "" :
 						 ", the SM-DP+ does not know yet",
 		 !d->eim || !is_last(d) ? "" : d->reported ? ", reported" :

@@ -62,12 +62,24 @@ static struct tlv_out writer(struct ipa_download *d)
 	return (struct tlv_out){ .buf = d->message.p, .cap = d->message.n };
 }
 
-static int ask_eim(struct ipa_download *d, const struct tlv_out *w, unsigned patience_ms)
+/* The package's answer is long, and worth looking at while it comes in. */
+static int ask(struct ipa_download *d, enum es9p_function f, size_t n, unsigned patience_ms)
+{
+	struct eim_link *link = d->indirect ? d->eim->link : d->server;
+	const char *name = d->indirect ? NULL : es9p_function_name(f);
+	struct octets request = octets_from(d->message.p, n);
+
+	return f == ES9P_GET_BPP ? ipa_ask_stream(d->ipa, link, name, request, patience_ms) :
+				   ipa_ask_server(d->ipa, link, name, request, patience_ms);
+}
+
+static int ask_eim(struct ipa_download *d, enum es9p_function f, const struct tlv_out *w,
+		   unsigned patience_ms)
 {
 	size_t n;
 	int r = tlv_done(w, &n);
 
-	return r < 0 ? r : ipa_ask_eim_raw(d->ipa, d->eim->link, octets_from(d->message.p, n), patience_ms);
+	return r < 0 ? r : ask(d, f, n, patience_ms);
 }
 
 static int ask_smdp(struct ipa_download *d, enum es9p_function f, int r, size_t n, unsigned patience_ms)
@@ -75,10 +87,7 @@ static int ask_smdp(struct ipa_download *d, enum es9p_function f, int r, size_t 
 	if (r < 0)
 		return r;
 	/* Of one that was cut, which has not dialled before: it fails like an answer that does not come. */
-	if (ipa_server_dial(d) < 0)
-		return STEP_SKIP;
-	return ipa_ask_server(d->ipa, d->server, es9p_function_name(f), octets_from(d->message.p, n),
-			      patience_ms);
+	return ipa_server_dial(d) < 0 ? STEP_SKIP : ask(d, f, n, patience_ms);
 }
 
 static char *text_room(struct ipa_download *d)
@@ -116,7 +125,7 @@ int ipa_server_initiate(struct ipa_download *d, struct octets challenge)
 	}
 	w = writer(d);
 	esipa_initiate_encode(&w, d->eim->version, &q);
-	return ask_eim(d, &w, AUTHENTICATE_MS);
+	return ask_eim(d, ES9P_INITIATE, &w, AUTHENTICATE_MS);
 }
 
 /* What the card said, or its compact form where the eIM has begun with such. */
@@ -193,7 +202,7 @@ static int ask_with(struct ipa_download *d, enum es9p_function f, struct octets 
 	ipa_octets_clear(&store);
 	if (r < 0)
 		return r;
-	return d->indirect ? ask_eim(d, &w, patience_ms) : ask_smdp(d, f, r, n, patience_ms);
+	return d->indirect ? ask_eim(d, f, &w, patience_ms) : ask_smdp(d, f, r, n, patience_ms);
 }
 
 int ipa_server_authenticate(struct ipa_download *d, struct octets bf38)
@@ -237,17 +246,17 @@ bool ipa_server_may_recover(const struct ipa *i)
 	return may_pass(&i->eim_why);
 }
 
-/* No answer came: -1, and why is kept; 0: there is one. */
+/* No answer came: -1, and why is kept; 0: there is one, or still comes in. */
 static int came(struct ipa_download *d, enum es9p_function f, int cancel)
 {
 	struct ipa *i = d->ipa;
 	char words[CAUSE_TEXT_MAX], text[IPA_TEXT_MAX];
 
-	if (i->proc.answer.kind == CAUSE_NONE)
+	if (i->streaming || i->eim_why.kind == CAUSE_NONE)
 		return 0;
 	d->again = may_pass(&i->eim_why);
-	snprintf(text, sizeof(text), "%s", i->error_text[0] ? i->error_text :
-							     cause_text(&i->eim_why, words));
+	snprintf(text, sizeof(text), "%s", i->exchange.text[0] ? i->exchange.text :
+							       cause_text(&i->eim_why, words));
 	ipa_download_fail(d, d->again ? ES10B_CANCEL_TIMEOUT : cancel, i->eim_why, "%s: %s",
 			  es9p_function_name(f), text);
 	return -1;
@@ -440,26 +449,67 @@ int ipa_server_authenticated(struct ipa_download *d)
 	return got->metadata.n && ipa_octets_set(&d->metadata, got->metadata) < 0 ? out_of_memory(d) : 0;
 }
 
-int ipa_server_package(struct ipa_download *d)
+/* All of it is there, and does not begin as it should: what the server has to say instead. */
+static int no_package(struct ipa_download *d)
 {
+	struct octets package;
 	struct es9p_status status;
 	char why[ES9P_WHY_MAX] = "";
 	int error = 0, r;
 
-	if (came(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED) < 0)
-		return -1;
 	if (d->indirect) {
-		r = esipa_get_bpp_decode(answer(d), &d->package, &error);
+		r = esipa_get_bpp_decode(ipa_stream(d->ipa), &package, &error);
 		if (r == 0 && error)
 			return refused_by_eim(d, ES9P_GET_BPP, error == 50 ? ES10B_METADATA_MISMATCH :
 							       ES10B_CANCEL_UNDEFINED,
 					      ESIPA_CODES_GET_BPP, error);
 	} else {
-		r = es9p_get_bpp_decode(d->ipa->reply, answer(d).n, &status, &d->package, why);
+		r = es9p_get_bpp_decode(d->ipa->reply, d->ipa->reply_n, &status, &package, why);
 		if (r == 0 && status.failed)
 			return refused(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, &status);
 	}
-	return r < 0 ? unreadable(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, why) : 0;
+	return unreadable(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, why);
+}
+
+int ipa_server_package(struct ipa_download *d)
+{
+	int r;
+
+	if (came(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED) < 0)
+		return -1;
+	r = d->indirect ? esipa_get_bpp_find(ipa_stream(d->ipa), &d->reader.at) :
+			  es9p_bpp_find(ipa_stream(d->ipa), &d->reader);
+	if (r < 0)
+		return d->ipa->streaming ? 0 : no_package(d);
+	return 1;
+}
+
+static size_t read_raw(struct ipa_download *d, struct octets so_far)
+{
+	size_t n = MIN(so_far.n - d->reader.at, sizeof(d->chunk));
+
+	memcpy(d->chunk, so_far.p + d->reader.at, n);
+	d->reader.at += n;
+	return n;
+}
+
+int ipa_server_read(struct ipa_download *d)
+{
+	struct ipa *i = d->ipa;
+	struct octets so_far = ipa_stream(i);
+
+	d->chunk_at = 0;
+	d->chunk_n = d->indirect ? read_raw(d, so_far) :
+				   es9p_bpp_read(&d->reader, so_far, d->chunk, sizeof(d->chunk));
+	if (d->chunk_n)
+		return 1;
+	if (d->reader.broken)
+		return unreadable(d, ES9P_GET_BPP, ES10B_LOAD_BPP_ERROR, "boundProfilePackage is no base64");
+	if (i->streaming && !d->reader.ended)
+		return 0;
+	if (i->eim_why.kind == CAUSE_NONE)
+		return -ENODATA;
+	return came(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED);
 }
 
 bool ipa_server_took(struct ipa *i)

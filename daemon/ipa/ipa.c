@@ -200,10 +200,19 @@ void ipa_online(struct ipa *i, bool online, struct octets plmn)
 
 /* --- the eIM ---------------------------------------------------------------------------------------------- */
 
+static void stop_stream(struct ipa *i)
+{
+	if (i->streaming)
+		eim_cancel(i->link, &i->exchange);
+	i->streaming = false;
+}
+
 static void forget_reply(struct ipa *i)
 {
+	stop_stream(i);
 	free(i->reply);
 	i->reply = NULL;
+	i->reply_n = 0;
 	i->answer = (struct octets){ 0 };
 }
 
@@ -213,15 +222,31 @@ static void on_exchanged(struct eim_exchange *x, const struct cause *why)
 	struct cause refused = { CAUSE_REFUSED, "eim", -1, NULL };
 
 	i->eim_why = why ? *why : (struct cause){ 0 };
+	i->streaming = false;
+	if (!why) {
+		i->reply = take(x->reply);
+		i->reply_n = x->reply_n;
+	}
+	/* The card is asked just now: who wants to know what has come will see. */
+	if (i->asked != IPA_ASKED_EIM)
+		return;
 	if (why) {
 		refused.code = why->code;
 		ipa_explain(i, "%s", x->text);
 		answered(i, &refused);
 		return;
 	}
-	i->reply = take(x->reply);
-	i->answer = octets_from(i->reply, x->reply_n);
+	i->answer = octets_from(i->reply, i->reply_n);
 	answered(i, NULL);
+}
+
+static void on_grown(struct eim_exchange *x)
+{
+	struct ipa *i = container_of(x, struct ipa, exchange);
+
+	i->grown = true;
+	if (i->asked == IPA_ASKED_EIM)
+		answered(i, NULL);
 }
 
 int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function, struct octets request,
@@ -236,6 +261,42 @@ int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function, s
 					     .done = on_exchanged };
 	eim_exchange(link, &i->exchange);
 	return 0;
+}
+
+int ipa_ask_stream(struct ipa *i, struct eim_link *link, const char *function, struct octets request,
+		   unsigned patience_ms)
+{
+	note_step(i);
+	forget_reply(i);
+	i->asked = IPA_ASKED_EIM;
+	i->streaming = true;
+	i->grown = false;
+	i->eim_why = (struct cause){ 0 };
+	i->link = link;
+	i->exchange = (struct eim_exchange){ .function = function, .request = request.p,
+					     .request_n = request.n, .patience_ms = patience_ms,
+					     .done = on_exchanged, .grown = on_grown };
+	eim_exchange(link, &i->exchange);
+	return 0;
+}
+
+/* What has happened since the last look is not waited for. */
+int ipa_await_stream(struct ipa *i)
+{
+	bool news = i->grown || !i->streaming;
+
+	i->asked = IPA_ASKED_EIM;
+	i->grown = false;
+	if (news)
+		answered(i, i->eim_why.kind == CAUSE_NONE ? NULL :
+			    &(struct cause){ CAUSE_REFUSED, "eim", i->eim_why.code, NULL });
+	return 0;
+}
+
+struct octets ipa_stream(const struct ipa *i)
+{
+	return i->streaming ? octets_from(i->exchange.reply, i->exchange.reply_n) :
+			      octets_from(i->reply, i->reply_n);
 }
 
 int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request, unsigned patience_ms)
@@ -286,6 +347,7 @@ static void abandon(struct proc *p)
 		break;
 	case IPA_ASKED_EIM:
 		eim_cancel(i->link, &i->exchange);
+		i->streaming = false;
 		break;
 	case IPA_ASKED_NOBODY:
 	case _IPA_REQUEST_MAX:
@@ -315,6 +377,7 @@ static void on_finished(struct proc *p)
 	struct ipa_work *w = i->now;
 	struct cause why = p->cause;
 
+	stop_stream(i);
 	i->now = NULL;
 	i->step = NULL;
 	ev_task_start(&i->pump);
@@ -374,6 +437,7 @@ void ipa_withdraw(struct ipa_work *w)
 		return;
 	}
 	proc_drop(&i->proc);
+	stop_stream(i);
 	i->now = NULL;
 	i->step = NULL;
 	ev_task_start(&i->pump);
@@ -410,6 +474,7 @@ void ipa_close(struct ipa *i)
 	if (i->now) {
 		w = i->now;
 		proc_drop(&i->proc);
+		stop_stream(i);
 		i->now = NULL;
 		w->ipa = NULL;
 		w->ended(w, &why);

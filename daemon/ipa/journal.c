@@ -31,6 +31,7 @@ static const struct {
 	{ "direct", A_BOOL, MEMBER(direct) },
 	{ "delivered", A_BOOL, MEMBER(delivered) },
 	{ "reported", A_BOOL, MEMBER(reported) },
+	{ "installed", A_BOOL, MEMBER(installed) },
 	{ "outcome", A_TEXT, MEMBER(outcome) },
 };
 

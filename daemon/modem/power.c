@@ -247,6 +247,14 @@ static enum step_verdict judge_asked(struct proc *p)
 	return STEP_NEXT;
 }
 
+static int leave(struct proc *p)
+{
+	struct power *w = power_of(p);
+
+	w->leaving(w);
+	return STEP_SKIP;
+}
+
 /*
  * Without STATUS nobody knows whether a silent module is on. Every second cycle in a row assumes
  * that it is not, and leaves this pulse out: one of two then ends with the module on.
@@ -359,10 +367,14 @@ static int press_reset(struct proc *p)
 	{ "on-wait-again",  wait_on_again,  went_on, 0 },       \
 	{ 0 }
 
-static const struct step on_steps[] = { ON_STEPS };
+static const struct step on_steps[] = {
+	{ "leave", leave, go_on, 0 },
+	ON_STEPS
+};
 
 static const struct step cycle_steps[] = {
 	{ "asked-off",  wait_asked, judge_asked, 0 },
+	{ "leave",      leave,      go_on,       0 },
 	{ "off-press",  press_off,  go_on,       0 },
 	{ "off-wait",   wait_off,   went_off,    0 },
 	{ "supply-off", cut,        go_on,       0 },
@@ -370,6 +382,7 @@ static const struct step cycle_steps[] = {
 };
 
 static const struct step pulse_steps[] = {
+	{ "leave",       leave,       go_on, 0 },
 	{ "reset-press", press_reset, go_on, 0 },
 	{ 0 }
 };

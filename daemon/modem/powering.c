@@ -71,47 +71,49 @@ void modem_power_family(struct modem *m)
 
 /* --- a job -------------------------------------------------------------------------------------- */
 
+/* A port that goes with the power is no refusal. */
 static void on_down_done(struct at_cmd *cmd, enum at_end end, int code, struct text final)
 {
 	struct modem *m = container_of(cmd, struct modem, power_down);
 
 	(void)code, (void)final;
-	if (end != AT_OK) {
-		log_info("modem", "%s: %s", cmd->text, at_end_name(end));
-		power_refused(&m->power);
-	}
+	if (end == AT_OK || end == AT_LINK_LOST)
+		return;
+	log_info("modem", "%s: %s", cmd->text, at_end_name(end));
+	power_refused(&m->power);
 }
 
-/* Whatever was asked is void. The chat stands on the bare line or on the mux's channel as before. */
-static void drop_talk(struct modem *m)
+/*
+ * In good order, if the module listens: some write down what they know when they are switched off.
+ * The command in flight gets its answer first, or its error would be taken for this one's.
+ */
+static bool ask_down(struct modem *m)
 {
+	if (!m->power_answers || !m->family->power_down || !m->pipe || !at_chat_in_step(&m->chat))
+		return false;
+	log_info("modem", "switching it off by %s", m->family->power_down);
+	m->power_down = (struct at_cmd){ .text = m->family->power_down, .every = true,
+					 .patience_ms = m->power.family.down_ms, .done = on_down_done };
+	at_submit_first(&m->chat, &m->power_down);
+	return true;
+}
+
+/*
+ * It is about to lose its power: whatever was asked is void. The chat stands on the bare line or on
+ * the mux's channel as before, at the speed that a module starts with.
+ */
+static void on_leaving(struct power *p)
+{
+	struct modem *m = modem_of(p);
 	struct pipe *pipe = m->mux.on ? &m->mux.control.pipe : m->pipe;
 
-	modem_stop_recipe(m);
-	if (!m->pipe)
+	/* One that has hung up is about to tell so. */
+	if (!at_chat_is_open(&m->chat))
 		return;
 	card_at_lost(&m->card);
 	at_chat_close(&m->chat);
 	at_chat_open(&m->chat, pipe);
-}
-
-/* In good order, if the module listens: some write down what they know when they are switched off. */
-static bool ask_down(struct modem *m, bool answers, bool crlf)
-{
-	if (!answers || !m->family->power_down)
-		return false;
-	log_info("modem", "switching it off by %s", m->family->power_down);
-	m->chat.crlf = crlf;
-	m->power_down = (struct at_cmd){ .text = m->family->power_down, .every = true,
-					 .patience_ms = m->power.family.down_ms, .done = on_down_done };
-	at_submit(&m->chat, &m->power_down);
-	return true;
-}
-
-/* A module that starts does so at the speed that it was found at. */
-static void slow_down(struct modem *m)
-{
-	if (!m->mux.raised || !m->pipe)
+	if (!m->mux.raised)
 		return;
 	m->mux.raised = false;
 	modem_port_set_baud(m, m->o.baud);
@@ -121,7 +123,6 @@ static void slow_down(struct modem *m)
 void modem_power_run(struct modem *m)
 {
 	enum power_job job = m->power_job;
-	bool answers = m->power_answers && m->pipe && at_chat_in_step(&m->chat), crlf = m->chat.crlf;
 	bool asked;
 
 	log_info("modem", "%s", job == POWER_ON ? "switching it on" : job == POWER_PULSE ?
@@ -129,10 +130,8 @@ void modem_power_run(struct modem *m)
 	ev_alarm_stop(&m->timer);
 	ev_alarm_stop(&m->absent);
 	m->power_booted = false;
-	drop_talk(m);
-	asked = job == POWER_CYCLE && ask_down(m, answers, crlf);
-	if (!asked)
-		slow_down(m);
+	modem_stop_recipe(m);
+	asked = job == POWER_CYCLE && ask_down(m);
 	m->st.counters.switch_ons += job == POWER_ON;
 	m->st.counters.line_resets += job == POWER_PULSE;
 	m->st.counters.power_cycles += job == POWER_CYCLE;
@@ -185,7 +184,6 @@ static void on_done(struct power *p)
 	char text[120];
 
 	at_cancel(&m->chat, &m->power_down);
-	slow_down(m);
 	if (p->stuck) {
 		snprintf(text, sizeof(text), "the STATUS line stays \"%s\" after %s: is it wired, and its "
 			 "polarity right?", p->stuck, power_job_name(p->job));
@@ -317,6 +315,7 @@ int modem_power_open(struct modem *m, bool wait, char why[GPIO_WHY_MAX])
 {
 	int r;
 
+	m->power.leaving = on_leaving;
 	m->power.done = on_done;
 	m->power.changed = on_status;
 	m->power.rang = on_rang;

@@ -177,6 +177,10 @@ static void on_csq(struct modem *m, struct text line)
 
 static void on_power_down(struct modem *m, struct text line)
 {
+	if (power_busy(&m->power)) {
+		log_info("modem", "it says '" TEXT_FMT "'", TEXT_ARG(line));
+		return;
+	}
 	log_warning("modem", "it says '" TEXT_FMT "'", TEXT_ARG(line));
 	modem_problem(m, CAUSE_LINK_LOST, "module", -1, NULL, "the module has switched itself off");
 }

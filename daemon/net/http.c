@@ -225,6 +225,8 @@ static bool keep_body(struct http *h, struct text piece)
 	}
 	memcpy(q->answer + q->answer_n, piece.s, piece.n);
 	q->answer_n += piece.n;
+	if (q->grown)
+		q->grown(q);
 	return true;
 }
 
@@ -234,6 +236,8 @@ static bool take_head(struct http *h)
 	struct http_request *q = h->request;
 
 	h->head_done = true;
+	q->status = h->parse.status;
+	memcpy(q->type, h->parse.type, sizeof(q->type));
 	if (!h->parse.has_length || h->parse.length == 0)
 		return true;
 	if (h->parse.length > q->answer_max) {

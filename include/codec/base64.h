@@ -20,4 +20,7 @@ int base64_encode(const void *data, size_t n, char *dst, size_t cap);
  */
 int base64_decode(struct text t, uint8_t *dst, size_t cap, size_t *ret_n);
 
+/* The value of one digit; -1: it is none. */
+int base64_digit(char c);
+
 #endif

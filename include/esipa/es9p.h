@@ -96,6 +96,25 @@ int es9p_authenticate_decode(struct octets body, struct es9p_area *a, struct es9
 int es9p_get_bpp_decode(uint8_t *body, size_t n, struct es9p_status *status,
 			struct octets *ret_bpp, char why[ES9P_WHY_MAX]);
 
+/*
+ * The same package while the body still comes in: find where it begins in what has come so far, then
+ * read on, octet by octet, as far as there is something. Whether the body as a whole is sound, and the
+ * server has not failed after all, only es9p_get_bpp_decode() tells, of a body that was not begun so.
+ */
+struct es9p_reader {
+	size_t at;                      /* in the body: what is read next */
+	bool ended;                     /* the string is over */
+	bool broken;                    /* it is no base64 */
+	/* es9p_bpp.c only */
+	uint32_t bits;
+	unsigned n_bits;
+};
+
+/* 0: it begins; -EAGAIN: not yet; -EBADMSG: not here, nor in what may follow. */
+int es9p_bpp_find(struct octets so_far, struct es9p_reader *ret);
+/* How many octets were put into dst, at most cap. */
+size_t es9p_bpp_read(struct es9p_reader *r, struct octets so_far, uint8_t *dst, size_t cap);
+
 /* Of cancelSession and handleNotification: an empty body is a yes. */
 int es9p_header_decode(struct octets body, struct es9p_status *status, char why[ES9P_WHY_MAX]);
 

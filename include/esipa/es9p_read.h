@@ -23,6 +23,12 @@ struct es9p_member {
 int es9p_scan(struct text t, struct es9p_member ret[ES9P_MEMBERS_MAX], size_t *ret_n,
 	      const char **ret_why);
 
+/*
+ * The value of one member of an object that may be cut short: a view from its first character on.
+ * -EAGAIN: cut before it; -EBADMSG: it is not there, or the text is no object.
+ */
+int es9p_scan_to(struct text t, const char *name, struct text *ret_value);
+
 enum { ES9P_CHAR_END = -1, ES9P_CHAR_BROKEN = -2 };
 
 /* Takes one character off what stands between quotes, its escape undone; a UTF-16 unit for \u. */

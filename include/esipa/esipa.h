@@ -283,6 +283,8 @@ int esipa_authenticate_decode(struct octets der, struct esipa_authenticated *ret
 void esipa_get_bpp_encode(struct tlv_out *w, struct octets transaction_id, struct octets bf21);
 /* *ret_bpp: whole BF36, where *ret_error is 0. */
 int esipa_get_bpp_decode(struct octets der, struct octets *ret_bpp, int *ret_error);
+/* Where the BF36 begins in what has come so far. -EAGAIN: not yet; -EBADMSG: not here. */
+int esipa_get_bpp_find(struct octets so_far, size_t *ret_at);
 
 /* bf41: the card's answer, whole, or its compact form. -EBADMSG: it is none. */
 int esipa_cancel_session_encode(struct tlv_out *w, struct octets transaction_id, struct octets bf41);

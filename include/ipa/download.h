@@ -2,8 +2,8 @@
  * Profile download (GSMA SGP.32 3.2.3; SGP.22 3.1.3): direct, from the SM-DP+ by the IPA, or indirect,
  * the eIM speaking to the SM-DP+ in its place. Ordered by an eIM's trigger, or by people on the spot.
  *
- * One at a time; one table of steps for both ways (download.c). The package is held once, as it came
- * from the server, and cut into segments for the card from there. What has become of a download is
+ * One at a time; one table of steps for both ways (download.c). The package is held once, as it comes
+ * from the server, and cut into segments for the card while it still comes in. What has become of a download is
  * known to its journal from before the first request until the eIM has taken the outcome, so that
  * neither crash nor power cut leaves one unreported.
  */
@@ -60,8 +60,10 @@ struct ipa_download {
 	bool redirected;                /* the SM-DS has told where to go instead */
 	struct ipa_octets card_answer;  /* kept for the server: CancelSession */
 	struct bpp bpp;
-	struct octets package;          /* whole BF36, in the server's last answer */
-	size_t fed;
+	struct es9p_reader reader;      /* how far it has been read; indirect: at only */
+	uint8_t chunk[1024];            /* read, and not yet cut */
+	size_t chunk_at, chunk_n;
+	bool waiting;                   /* for more of it */
 	bool loading;                   /* the card has got, or may have got, some of it */
 	struct ipa_octets result;       /* ProfileInstallationResult BF37, whole */
 	uint32_t result_seq;
@@ -80,6 +82,7 @@ struct ipa_download {
 	bool reported;                  /* the eIM has the outcome, or none wants it */
 	bool installed;
 	bool enabled;                   /* at once, as the eIM had configured */
+	bool doubtful;                  /* cut in the middle of that: the card knows whether */
 	char iccid[ES10_ICCID_TEXT_MAX];
 	char name[65];                  /* of the profile, for people */
 	int percent;                    /* of the loading; -1: not loading */
@@ -157,7 +160,10 @@ int ipa_server_cancel(struct ipa_download *d, struct octets bf41);
 /* 0, or -1: ipa_download_fail() has been called. */
 int ipa_server_initiated(struct ipa_download *d);
 int ipa_server_authenticated(struct ipa_download *d);
+/* 1: the package has begun; 0: nothing of it yet; -1. */
 int ipa_server_package(struct ipa_download *d);
+/* The next octets of it into d->chunk: 1; 0: more must come in first; -1 as above. -ENODATA: its end. */
+int ipa_server_read(struct ipa_download *d);
 /* Not one function can be asked: 0, or -1 as above. */
 int ipa_server_dial(struct ipa_download *d);
 void ipa_server_hang_up(struct ipa_download *d);
@@ -187,6 +193,8 @@ int ipa_download_report(struct proc *p);
 enum step_verdict ipa_download_reported(struct proc *p);
 int ipa_download_remove(struct proc *p);
 enum step_verdict ipa_download_removed(struct proc *p);
+int ipa_download_look(struct proc *p);
+enum step_verdict ipa_download_looked(struct proc *p);
 int ipa_download_enable(struct proc *p);
 enum step_verdict ipa_download_enabled(struct proc *p);
 int ipa_download_follow(struct proc *p);

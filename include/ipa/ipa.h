@@ -133,6 +133,9 @@ struct ipa {
 	struct eim_link *link;          /* that is asked */
 	struct eim_exchange exchange;
 	uint8_t *reply;                 /* the answer of an eIM; the next one replaces it */
+	size_t reply_n;
+	bool streaming;                 /* it still comes in, beside other requests */
+	bool grown;                     /* since somebody has looked */
 	struct cause eim_why;           /* as the link gave it, before it was made a refusal */
 	struct ev_alarm patience;       /* of the wait for the network */
 	char error_text[IPA_TEXT_MAX];
@@ -214,6 +217,16 @@ int ipa_ask_eim_raw(struct ipa *i, struct eim_link *link, struct octets request,
 /* The same of an SM-DP+ or SM-DS; function as in struct eim_exchange. */
 int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function,
 		   struct octets request, unsigned patience_ms);
+/*
+ * The same for an answer that is worth looking at while it comes in: answered when something of it is
+ * there, and the answer goes on coming in beside what is asked next of the card. ipa_stream() is what
+ * has come so far, valid until the next callback; ipa_await_stream() asks for more of it, or its end.
+ * Another question to a server ends it.
+ */
+int ipa_ask_stream(struct ipa *i, struct eim_link *link, const char *function,
+		   struct octets request, unsigned patience_ms);
+int ipa_await_stream(struct ipa *i);
+struct octets ipa_stream(const struct ipa *i);
 /* From judge(): fails with i->eim_why. */
 enum step_verdict ipa_eim_failed(struct proc *p);
 /* Reads these facts as part of other work; its judge is, or ends with, ipa_keep_facts(). */

@@ -33,6 +33,7 @@ struct ipa_journal {
 	char server[IPA_SERVER_MAX];    /* its address, where it is asked directly */
 	bool direct;
 	bool delivered, reported;       /* the SM-DP+, the eIM has the result */
+	bool installed;
 	char outcome[IPA_OUTCOME_MAX];  /* why it failed; "" the card has, or may have, the result */
 	/* journal.c only */
 	char path[256];

@@ -37,6 +37,12 @@ struct eim_exchange {
 	 * answer. A sign of life that is no answer does not end an exchange.
 	 */
 	void (*done)(struct eim_exchange *x, const struct cause *why);
+	/*
+	 * The reply has grown: reply and reply_n are what has come so far of one that begins well, still
+	 * the link's. Nothing may be started, cancelled or freed in it. Not every link tells; NULL:
+	 * nobody wants to know.
+	 */
+	void (*grown)(struct eim_exchange *x);
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */
 	uint8_t *reply;
 	size_t reply_n;

@@ -46,6 +46,8 @@ struct power_options {
 struct power {
 	struct power_options o;
 	struct at_power family;         /* without gaps, at_family_power() */
+	/* Once per job, before a line moves, and after the module was waited for that was asked. */
+	void (*leaving)(struct power *p);
 	/* The job has ended: p->proc.cause tells whether a line could not be moved. */
 	void (*done)(struct power *p);
 	/* STATUS says something else. */

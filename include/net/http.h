@@ -40,6 +40,11 @@ struct http_request {
 	unsigned patience_ms;                   /* for all of it, connecting included */
 	size_t answer_max;                      /* a larger body is MALFORMED */
 	void (*done)(struct http_request *q, const struct net_error *why);
+	/*
+	 * The body has grown: answer and answer_n are what has come so far, still the client's. Status and
+	 * type are known. Nothing may be submitted, cancelled or freed in it. NULL: nobody wants to know.
+	 */
+	void (*grown)(struct http_request *q);
 	int status;
 	char type[HTTP_TYPE_MAX];               /* Content-Type */
 	bool unsent;                            /* with why: the server has seen nothing of it */

@@ -9,6 +9,7 @@
 #ifndef SIM_CARD_H
 #define SIM_CARD_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ struct card_ops {
 	/* A short APDU, as it comes from the module, channel bits in CLA included. */
 	void (*transmit)(struct card *c, const uint8_t *apdu, size_t n);
 	void (*free)(struct card *c);
+	/* Something that goes wrong, in the card's own words; "" ends all of them. 0 or -errno. NULL: it
+	 * does nothing wrong to order. */
+	int (*fault)(struct card *c, const char *order);
 };
 
 /* Embedded in who uses the card (container_of). */
@@ -56,6 +60,11 @@ static inline void card_power_off(struct card *c)
 static inline void card_transmit(struct card *c, const uint8_t *apdu, size_t n)
 {
 	c->ops->transmit(c, apdu, n);
+}
+
+static inline int card_fault(struct card *c, const char *order)
+{
+	return c->ops->fault ? c->ops->fault(c, order) : -ENOTSUP;
 }
 
 static inline void card_free(struct card *c)

@@ -977,7 +977,8 @@ static void the_eim_link_tells_replies_from_everything_else(void **state)
 		{ "HTTP/1.1 204 No Content\r\n\r\n", "", 0, NULL, 0, NULL },
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", 0, NULL, 0, NULL },
 		{ "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nab", NULL,
-		  CAUSE_MALFORMED, "content", 200, "content: localhost answers with text/html: is it an eIM?" },
+		  CAUSE_MALFORMED, "content", 200, "content: localhost answers with text/html instead of "
+		  "application/x-gsma-rsp-asn1: is it the right server?" },
 		{ "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", NULL, CAUSE_REFUSED, "http", 400,
 		  "http: localhost answers with status 400" },
 		{ "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nab", NULL, CAUSE_REFUSED, "http", 503,

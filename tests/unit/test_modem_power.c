@@ -18,6 +18,7 @@
 static struct modem m;
 static char state_dir[] = "/tmp/cellmux-power-XXXXXX";
 static int followed;
+static struct ev_alarm late;
 
 /* What it takes to get the module under test to answer again. */
 enum helps { HELPS_NOTHING, HELPS_RESET_LINE, HELPS_KEY };
@@ -177,6 +178,7 @@ static int teardown(void **state)
 	modem_close(&m);
 	ev_alarm_stop(&board.boot);
 	ev_alarm_stop(&board.off);
+	ev_alarm_stop(&late);
 	fake_ev_settle();
 	fake_port_close();
 	family_path(path, sizeof(path));
@@ -471,6 +473,88 @@ static void a_power_cycle_is_in_good_order_if_the_module_answers(void **state)
 	assert_int_equal(m.st.counters.lost, 0);
 }
 
+static void on_late(struct ev_alarm *a)
+{
+	(void)a;
+	fake_port_says("\\r\\n+CME ERROR: 3\\r\\n");
+}
+
+static bool slow_command(struct fake_port *p, const char *command)
+{
+	if (strcmp(command, "AT+COPS=?") != 0)
+		return on_command(p, command);
+	late.fired = on_late;
+	ev_alarm_start(&late, 4000);
+	return true;
+}
+
+static enum at_end stranger_end;
+
+static void on_stranger(struct at_cmd *cmd, enum at_end end, int code, struct text final)
+{
+	(void)cmd, (void)code, (void)final;
+	stranger_end = end;
+}
+
+/* The late error of a command in flight is not taken for a refusal to go off. */
+static void a_command_in_flight_gets_its_answer_first(void **state)
+{
+	struct at_cmd cmd = { .text = "AT+COPS=?", .every = true, .patience_ms = 180000,
+			      .done = on_stranger };
+
+	(void)state;
+	board.helps = HELPS_KEY;
+	start_until_ready("pwrkey status");
+	fake_port.before = slow_command;
+	assert_int_equal(modem_send(&m, &cmd), 0);
+	fake_ev_run(1000);
+	assert_int_equal(modem_power_cycle(&m), 0);
+	assert_true(reaches(MODEM_READY, 60000));
+	assert_int_equal(stranger_end, AT_CME_ERROR);
+	/* three more seconds, and 1.5 s to go off */
+	assert_string_equal(fake_gpio.log, "+5500 pwrkey=1\n+600 pwrkey=0\n");
+}
+
+/* One that takes no end is cut off; it is told. */
+static void a_command_without_end_holds_nothing_up_for_ever(void **state)
+{
+	struct at_cmd cmd = { .text = "AT+COPS=?", .every = true, .patience_ms = 180000,
+			      .done = on_stranger };
+
+	(void)state;
+	board.helps = HELPS_KEY;
+	start_until_ready("pwrkey status");
+	fake_port.before = slow_command;
+	assert_int_equal(modem_send(&m, &cmd), 0);
+	fake_ev_run(1000);
+	ev_alarm_stop(&late);
+	assert_int_equal(modem_power_cycle(&m), 0);
+	assert_true(reaches(MODEM_READY, 60000));
+	assert_int_equal(stranger_end, AT_LINK_LOST);
+	assert_int_equal(fake_port_count("AT+QPOWD=1"), 0);
+	assert_string_equal(fake_gpio.log, "+31000 pwrkey=1\n+800 pwrkey=0\n+2000 pwrkey=1\n+600 pwrkey=0\n");
+}
+
+static bool refuse_down(struct fake_port *p, const char *command)
+{
+	(void)p;
+	if (strcmp(command, "AT+QPOWD=1") != 0)
+		return false;
+	fake_port_says("\\r\\nERROR\\r\\n");
+	return true;
+}
+
+static void one_that_refuses_to_go_off_is_pressed(void **state)
+{
+	(void)state;
+	board.helps = HELPS_KEY;
+	start_until_ready("pwrkey status");
+	fake_port.before = refuse_down;
+	assert_int_equal(modem_power_cycle(&m), 0);
+	assert_true(reaches(MODEM_READY, 60000));
+	assert_string_equal(fake_gpio.log, "+0 pwrkey=1\n+800 pwrkey=0\n+2000 pwrkey=1\n+600 pwrkey=0\n");
+}
+
 static void a_module_without_a_word_at_start_is_asked_after_its_boot_time(void **state)
 {
 	(void)state;
@@ -600,6 +684,9 @@ int main(void)
 		T(a_port_that_stays_away_is_fetched_back),
 		T(a_port_that_another_program_has_is_left_alone),
 		T(a_power_cycle_is_in_good_order_if_the_module_answers),
+		T(a_command_in_flight_gets_its_answer_first),
+		T(a_command_without_end_holds_nothing_up_for_ever),
+		T(one_that_refuses_to_go_off_is_pressed),
 		T(a_module_without_a_word_at_start_is_asked_after_its_boot_time),
 		T(a_power_cycle_takes_the_port_along),
 		T(without_lines_a_power_cycle_is_refused),

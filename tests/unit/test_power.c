@@ -14,11 +14,20 @@
 #include "unit/fake_ev.h"
 
 static struct power p;
-static unsigned done, changes, rings;
+static unsigned done, changes, rings, left;
+
+/* Told before anything moves. */
+static void on_leaving(struct power *power)
+{
+	assert_true(power_busy(power));
+	assert_string_equal(fake_gpio.log, "");
+	left++;
+}
 
 static void on_done(struct power *power)
 {
 	assert_false(power_busy(power));
+	assert_int_equal(left, 1);
 	done++;
 }
 
@@ -41,11 +50,12 @@ static int setup(void **state)
 	fake_ev_reset();
 	fake_gpio_reset();
 	memset(&p, 0, sizeof(p));
-	done = changes = rings = 0;
+	done = changes = rings = left = 0;
 	p.family = (struct at_power){ .on_ms = 600, .off_ms = 800, .reset_ms = 300, .up_ms = 5000,
 				      .down_ms = 9000 };
 	p.o.cut_ms = 2000;
 	p.o.per_hour = 6;
+	p.leaving = on_leaving;
 	p.done = on_done;
 	p.changed = on_changed;
 	p.rang = on_rang;
@@ -134,7 +144,7 @@ static void run_job(enum power_job job, bool asked)
 {
 	fake_gpio.log[0] = '\0';
 	fake_gpio.last_ms = ev_now_ms();
-	done = 0;
+	done = left = 0;
 	power_start(&p, job, asked);
 	fake_ev_run(200000);
 	assert_int_equal(done, 1);

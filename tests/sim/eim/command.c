@@ -179,6 +179,8 @@ static int run_remove(struct se_server *s, const struct se_command *c)
 	if (r < 0)
 		return usage(c, "%s", strerror(-r));
 	/* Connections remember whose they are. */
+	if (s->coap)
+		s->coap->forget(s->coap);
 	if (se_server_is_up(s)) {
 		se_server_down(s, 0);
 		se_server_up(s);
@@ -269,6 +271,13 @@ static int run_unreachable(struct se_server *s, const struct se_command *c)
 	return SE_EXIT_OK;
 }
 
+static int run_coaps(struct se_server *s, const struct se_command *c)
+{
+	if (!s->coap)
+		return usage(c, "this eIM was started without --coaps");
+	return s->coap->command(s->coap, c->argc - 1, c->argv + 1, c->out);
+}
+
 /* --- reports ---------------------------------------------------------------------------------- */
 
 static int run_list(struct se_server *s, const struct se_command *c)
@@ -356,6 +365,13 @@ static const struct command commands[] = {
 	  "sim-eim reachable: ends unreachable and lost-after-switch.\n" },
 	{ "unreachable", run_unreachable,
 	  "sim-eim unreachable [SECONDS]: closes the listener and resets every connection.\n" },
+	{ "coaps", run_coaps,
+	  "sim-eim coaps [show]: the network's rules and what happened in it.\n"
+	  "sim-eim coaps net RULES | none: loss=PERCENT loss-up= loss-down= duplicate= reorder= delay=MS\n"
+	  "  jitter=MS seed=N, with commas between them. up is towards the eIM.\n"
+	  "sim-eim coaps rebind: every client has another address, as behind a NAT that forgot it.\n"
+	  "sim-eim coaps restart: forgets every session without a word, as a program that crashed.\n"
+	  "sim-eim coaps habits LIST | none: see serve --help.\n" },
 	{ "list", run_list, "sim-eim list [EID]: the cards, or the packages of one.\n" },
 	{ "results", run_results,
 	  "sim-eim results [EID] [--id NUMBER] [--wait SECONDS] [--json]\n"

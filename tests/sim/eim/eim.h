@@ -140,7 +140,7 @@ struct se_eim {
 	uint8_t protocols;              /* eimSupportedProtocol, first bit highest */
 	bool indirect;                  /* offers indirect download */
 	bool random_signatures;
-	uint16_t port;                  /* the last one it listened on */
+	uint16_t port, coap_port;       /* the last ones it listened on; 0: never */
 
 	bool open;                      /* takes cards it was not told of */
 	bool learn;                     /* asks an unknown card for its certificates first */

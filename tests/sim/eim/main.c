@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/util.h"
 #include "sim/eim/client.h"
+#include "sim/eim/coap.h"
 #include "sim/eim/command.h"
 #include "sim/eim/config.h"
 #include "sim/eim/control.h"
@@ -32,6 +33,8 @@ static const char help[] =
 	"               [--open] [--no-learn] [--accept-unverified] [--max-sends N]\n"
 	"               [--resend-download SECONDS] [--random-signatures] [--quiet]\n"
 	"               [--smdp [HOST=]ADDRESS:PORT]… [--smdp-ca FILE]…\n"
+	"               [--coaps PORT [--coaps-psk [IDENTITY=]KEY]… [--coaps-hint TEXT] [--coaps-path PATH]\n"
+	"               [--coaps-habits LIST] [--coaps-net RULES]]\n"
 	"\n"
 	"To a running server (DIR by --dir DIR in front, $SIM_EIM_DIR, else ./eim):\n"
 	"  sim-eim queue EID OPERATION…       sim-eim cancel EID [NUMBER]\n"
@@ -39,6 +42,7 @@ static const char help[] =
 	"  sim-eim card EID …                 sim-eim remove EID\n"
 	"  sim-eim fault FAULT… | list | clear\n"
 	"  sim-eim unreachable [SECONDS]      sim-eim reachable\n"
+	"  sim-eim coaps …                    (CoAP, and the network it goes through)\n"
 	"  sim-eim log [-n LINES] [--follow]  sim-eim quit\n"
 	"\n"
 	"sim-eim COMMAND --help tells more. Exit codes: 0 good, 1 not understood or impossible, 2 no\n"
@@ -88,6 +92,13 @@ static const char serve_help[] =
 	"  --smdp [HOST=]ADDRESS:PORT  passes indirect downloads on: where the SM-DP+ or SM-DS of\n"
 	"                    that name, or every other one, is reached; may be repeated\n"
 	"  --smdp-ca FILE    trusted for their TLS certificates; may be repeated (all in DIR/ci)\n"
+	"  --coaps PORT      CoAP over DTLS as well, on this UDP port (0: any that is free)\n"
+	"  --coaps-psk [IDENTITY=]KEY  takes this pre-shared key, as text or hex:…; without an identity\n"
+	"                    from everybody; may be repeated. The certificate is good without one, too\n"
+	"  --coaps-hint TEXT the identity hint (none)\n"
+	"  --coaps-path PATH (gsma/rsp2/asn1)\n"
+	"  --coaps-habits LIST  see below\n"
+	"  --coaps-net RULES see sim-eim coaps --help\n"
 	"  --quiet           no log on standard output\n";
 
 static int complain(const char *fmt, ...) __printf(1, 2);
@@ -283,7 +294,8 @@ static void on_signal(struct ev_catch *c)
 struct serve_wish {
 	struct se_server_wish server;
 	struct se_relay_wish relay;
-	bool quiet;
+	struct se_coap_wish coap;
+	bool coaps, quiet;
 };
 
 /* One more of those that may be repeated. */
@@ -294,6 +306,30 @@ static void add_value(struct args *a, const char **list, size_t *n, size_t max)
 	if (*n == max)
 		exit(complain("%s: not more than %zu", a->name, max));
 	list[(*n)++] = s;
+}
+
+/* True: it was one of those about CoAP. */
+static bool coap_option(struct args *a, struct serve_wish *all)
+{
+	struct se_coap_wish *wish = &all->coap;
+
+	if (option(a, "--coaps")) {
+		wish->port = (uint16_t)number(a, 65535);
+		all->coaps = true;
+	} else if (option(a, "--coaps-psk")) {
+		add_value(a, wish->keys, &wish->keys_n, SE_COAP_KEYS_MAX);
+	} else if (option(a, "--coaps-hint")) {
+		wish->hint = value(a);
+	} else if (option(a, "--coaps-path")) {
+		wish->path = value(a);
+	} else if (option(a, "--coaps-habits")) {
+		wish->habits = value(a);
+	} else if (option(a, "--coaps-net")) {
+		wish->net = value(a);
+	} else {
+		return false;
+	}
+	return true;
 }
 
 static void serve_options(struct args *a, struct se_eim *e, struct serve_wish *all)
@@ -333,21 +369,24 @@ static void serve_options(struct args *a, struct se_eim *e, struct serve_wish *a
 
 			if (se_fault_add(&e->faults, text_of(s), &why) < 0)
 				exit(complain("--fault %s: %s", s, why));
-		} else
+		} else if (!coap_option(a, all))
 			exit(complain("serve: %s is not understood", a->argv[0]));
 	}
 }
 
-static int serve(struct se_eim *e, const struct se_server_wish *wish)
+static int serve(struct se_eim *e, struct serve_wish *all)
 {
 	static struct ev_catch term = { .caught = on_signal }, intr = { .caught = on_signal };
 	char why[256];
 
 	signal(SIGPIPE, SIG_IGN);
 	server.served = on_served;
-	if (se_server_start(&server, e, wish, why) < 0)
+	if (se_server_start(&server, e, &all->server, why) < 0)
 		return complain("%s", why);
-	if (se_control_start(&control, &server, why) < 0) {
+	all->coap.address = all->server.address;
+	if ((all->coaps && se_coap_start(&server, &all->coap, why) < 0) ||
+	    se_control_start(&control, &server, why) < 0) {
+		se_coap_stop(&server);
 		se_server_stop(&server);
 		return complain("%s", why);
 	}
@@ -356,12 +395,15 @@ static int serve(struct se_eim *e, const struct se_server_wish *wish)
 	e->port = server.port;
 	if (se_store_save_eim(e) < 0)
 		complain("eim.json cannot be written, going on");
+	if (server.coap)
+		printf("coaps: port %u, %s\n", e->coap_port, server.coap->where(server.coap));
 	printf("ready: port %u, https://%s:%u/gsma/rsp2/asn1, control %s\n", server.port, e->fqdn,
 	       server.port, control.path);
 	fflush(stdout);
 	se_server_look_at_faults(&server);
 	ev_main();
 	se_control_stop(&control);
+	se_coap_stop(&server);
 	se_server_stop(&server);
 	ev_catch_stop(&term);
 	ev_catch_stop(&intr);
@@ -384,7 +426,7 @@ static int run_serve(const char *dir, struct args *a)
 	if (wish.relay.at_n && se_relay_open(&e, &wish.relay, why) < 0)
 		return complain("%s", why);
 	se_log_open(&e, wish.quiet);
-	r = serve(&e, &wish.server);
+	r = serve(&e, &wish);
 	se_relay_close(&e);
 	se_log_close();
 	ev_close();
@@ -429,8 +471,11 @@ static int run_local(const struct local *l, const char *dir, struct args *a)
 {
 	a->argc--;
 	a->argv++;
-	if (wants_help(a, l->help))
+	if (wants_help(a, l->help)) {
+		if (l->run == run_serve)
+			printf("%s", se_coap_habit_help);
 		return SE_EXIT_OK;
+	}
 	if (l->takes_dir && a->argc && a->argv[0][0] != '-') {
 		dir = *a->argv++;
 		a->argc--;

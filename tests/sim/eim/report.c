@@ -135,6 +135,8 @@ void se_report_list(struct se_server *s, struct se_card *card, FILE *out)
 
 	fprintf(out, "%s  https://%s:%u/gsma/rsp2/asn1  %s%s\n", e->id, e->fqdn, s->port, e->curve,
 		se_server_is_up(s) ? "" : "  UNREACHABLE");
+	if (s->coap)
+		fprintf(out, "%s  %s\n", e->id, s->coap->where(s->coap));
 	if (card) {
 		print_card(card, 0, out);
 		return;

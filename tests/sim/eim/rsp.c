@@ -207,9 +207,36 @@ static bool put_member(struct tlv_out *w, struct json_object *o, const char *nam
 	return true;
 }
 
+/*
+ * What an SM-DS has for the card, as a trigger, GSMA SGP.32 6.3.2.3: there is room for one event, and none
+ * where there are none. False: it is no answer of an SM-DS.
+ */
+static bool put_event(struct tlv_out *w, struct json_object *o)
+{
+	struct json_object *events = member(o, "eventEntries"), *first;
+	struct tlv_mark m, data;
+	char code[256];
+
+	if (!json_object_is_type(events, json_type_array))
+		return false;
+	first = json_object_array_get_idx(events, 0);
+	if (!first)
+		return true;
+	snprintf(code, sizeof(code), "1$%s$%s", member_text(first, "rspServerAddress"),
+		 member_text(first, "eventId"));
+	m = tlv_begin(w, 0xBF54);
+	data = tlv_begin(w, 0xA0);
+	tlv_put_text(w, 0x80, code);
+	tlv_close(w, data);
+	tlv_close(w, m);
+	return true;
+}
+
 static bool put_answer(struct tlv_out *w, uint32_t tag, struct json_object *o,
 		       const char *matching_id)
 {
+	if (tag == 0xBF3B && put_event(w, o))
+		return true;
 	if (tag == 0xBF3A)
 		return put_member(w, o, "boundProfilePackage");
 	if (tag == 0xBF3B) {
@@ -246,7 +273,7 @@ int se_rsp_answer(uint32_t tag, struct text body, const char *matching_id, uint8
 	*ret_tid = octets_from(NULL, 0);
 	if (!code) {
 		m = tlv_begin(&w, tag);
-		good = tlv_begin(&w, 0xA0);
+		good = tlv_begin(&w, tag == 0xBF3B && member(o, "eventEntries") ? 0xA1 : 0xA0);
 		if (tag != 0xBF41 && hex_decode(text_of(member_text(o, "transactionId")), tid,
 						sizeof(tid), &n) == 0 && n) {
 			*ret_tid = octets_from(tid, n);

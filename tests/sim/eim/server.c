@@ -13,6 +13,7 @@
 #include "core/util.h"
 #include "sim/eim/esipa.h"
 #include "sim/eim/http.h"
+#include "sim/eim/spoil.h"
 
 #define IDLE_MS 300000u
 #define HANDSHAKE_MS 20000u
@@ -116,57 +117,7 @@ static int compose(struct conn *c, unsigned status, const char *type, struct oct
 
 static bool strikes(struct conn *c, enum se_fault_kind kind, char value[SE_FAULT_VALUE_MAX])
 {
-	struct se_eim *e = c->server->eim;
-
-	if (!se_fault_strikes(&e->faults, kind, c->x.on, value))
-		return false;
-	se_log(e, c->x.card, "~ fault %s%s%s", se_fault_names[kind], value && value[0] ? "=" : "",
-	       value ? value : "");
-	return true;
-}
-
-/* One more element behind the last one of the message. */
-static void add_trailing(struct se_exchange *x)
-{
-	_cleanup_(freep) uint8_t *buf = malloc(x->response_n + 16);
-	struct tlv_out w = { .buf = buf, .cap = x->response_n + 16 };
-	struct tlv_doc doc;
-	struct tlv in = tlv_open(&doc, octets_from(x->response, x->response_n));
-	uint32_t tag = tlv_peek(&in);
-	struct octets content = tlv_take(&in, tag);
-	struct tlv_mark m;
-	size_t n;
-
-	if (!buf)
-		return;
-	m = tlv_begin(&w, tag);
-	tlv_put_raw(&w, content.p, content.n);
-	tlv_put(&w, 0x9F7D, "?", 1);
-	tlv_close(&w, m);
-	if (tlv_done(&w, &n) == 0)
-		(void)se_esipa_reply(x, octets_from(buf, n));
-}
-
-/* The faults that change the body. */
-static void spoil_body(struct conn *c)
-{
-	struct se_exchange *x = &c->x;
-	struct se_faults *f = &c->server->eim->faults;
-
-	if (!x->response_n)
-		return;
-	if (strikes(c, SE_FAULT_WRONG_TAG, NULL))
-		x->response[1] ^= 0x01;
-	if (strikes(c, SE_FAULT_TRAILING, NULL))
-		add_trailing(x);
-	if (strikes(c, SE_FAULT_TRUNCATED, NULL))
-		x->response_n = x->response_n / 2;
-	if (strikes(c, SE_FAULT_EMPTY, NULL))
-		x->response_n = 0;
-	if (strikes(c, SE_FAULT_GARBAGE, NULL)) {
-		for (size_t i = 0; i < x->response_n; i++)
-			x->response[i] = (uint8_t)se_fault_roll(f, 256);
-	}
+	return se_strikes(c->server->eim, &c->x, kind, value);
 }
 
 static void write_answer(struct conn *c)
@@ -192,7 +143,7 @@ static void respond(struct conn *c)
 		ev_watch_start(&c->watch, c->fd, EV_IN);
 		return;
 	}
-	spoil_body(c);
+	se_spoil(c->server->eim, x);
 	if (strikes(c, SE_FAULT_HTTP, value)) {
 		status = se_fault_number(value, 500);
 		x->response_n = 0;
@@ -572,6 +523,8 @@ void se_server_down(struct se_server *s, unsigned seconds)
 {
 	close_listener(s);
 	drop_connections(s, END_BY_RESET);
+	if (s->coap)
+		s->coap->reach(s->coap, false);
 	ev_alarm_stop(&s->back);
 	if (seconds) {
 		se_log(s->eim, NULL, "~ unreachable for %u s", seconds);
@@ -586,6 +539,8 @@ void se_server_up(struct se_server *s)
 	int r;
 
 	ev_alarm_stop(&s->back);
+	if (s->coap)
+		s->coap->reach(s->coap, true);
 	if (s->fd >= 0)
 		return;
 	r = open_listener(s);

@@ -6,16 +6,30 @@
 #define SIM_EIM_SERVER_H
 
 #include <openssl/ssl.h>
+#include <stdio.h>
 
 #include "core/ev.h"
 #include "sim/eim/eim.h"
 
 #define SE_CONNECTIONS_MAX 64
 
+/* Another transport of the same eIM. */
+struct se_transport {
+	/* As se_server_down() and se_server_up(). */
+	void (*reach)(struct se_transport *t, bool up);
+	/* Nobody is remembered any more: a card goes. */
+	void (*forget)(struct se_transport *t);
+	/* Commands of its own; an exit code. */
+	int (*command)(struct se_transport *t, int argc, char *const *argv, FILE *out);
+	/* "coaps://host:5684/gsma/rsp2/asn1" */
+	const char *(*where)(struct se_transport *t);
+};
+
 struct se_server {
 	struct se_eim *eim;
 	/* After every request that was dealt with; may be NULL. */
 	void (*served)(struct se_server *s);
+	struct se_transport *coap;      /* NULL: none */
 	/* server.c only */
 	SSL_CTX *ctx;
 	char address[64];

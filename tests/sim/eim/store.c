@@ -353,6 +353,7 @@ int se_store_save_eim(struct se_eim *e)
 	put_number(o, "protocols", e->protocols);
 	put_bool(o, "indirect", e->indirect);
 	put_number(o, "port", e->port);
+	put_number(o, "coapPort", e->coap_port);
 	snprintf(path, sizeof(path), "%s/eim.json", e->dir);
 	r = save(path, o);
 	json_object_put(o);
@@ -416,6 +417,7 @@ int se_store_load(struct se_eim *e, char why[256])
 	e->protocols = (uint8_t)get_number(o, "protocols", 0x80);
 	e->indirect = get_bool(o, "indirect", false);
 	e->port = (uint16_t)get_number(o, "port", 0);
+	e->coap_port = (uint16_t)get_number(o, "coapPort", 0);
 	json_object_put(o);
 	r = load_key(e, why);
 	if (r == 0)

@@ -376,11 +376,20 @@ static void on_free(struct card *c)
 	free(e);
 }
 
+static int on_fault(struct card *c, const char *order)
+{
+	if (order[0])
+		return euicc_card_fault(c, order);
+	euicc_card_faults_clear(c);
+	return 0;
+}
+
 static const struct card_ops card_ops = {
 	.reset = on_reset,
 	.power_off = on_power_off,
 	.transmit = on_transmit,
 	.free = on_free,
+	.fault = on_fault,
 };
 
 static int __printf(3, 4) refuse(int r, char why[EUICC_WHY_MAX], const char *fmt, ...)

@@ -149,7 +149,7 @@ int bench_plug(struct bench *b, char why[PTY_WHY_MAX])
 	if (b->pty.fd >= 0)
 		return 0;
 	r = make_line(b, why);
-	if (r == 0)
+	if (r == 0 && !b->start_off)
 		module_power_on(&b->module);
 	return r;
 }

@@ -18,6 +18,7 @@ struct bench {
 	bool strict_speed;              /* octets at another speed than the host's are garbage */
 	struct ev_alarm replug, look;
 	bool unplugged;                 /* by hand: no plugging by itself */
+	bool start_off;                 /* the plug brings no power */
 };
 
 void bench_init(struct bench *b, const struct persona *persona, const struct module_options *o);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "core/util.h"
 #include "sim/euicc/euicc.h"
 #include "sim/module/vpcd.h"
 
@@ -38,11 +39,12 @@ static int open_vpcd(struct text port, struct cards_given *ret, char why[CARDS_W
 	return r;
 }
 
-static int open_euicc(struct text rest, struct cards_given *ret, char why[CARDS_WHY_MAX])
+static int open_euicc(struct text rest, int ms, struct cards_given *ret, char why[CARDS_WHY_MAX])
 {
 	char dir[512], personality[64];
 	struct text name = text_cut(&rest, ',');
-	struct euicc_options o = { .dir = dir };
+	struct ve_times times = { .apdu_ms = (unsigned)MAX(ms, 0) };
+	struct euicc_options o = { .dir = dir, .times = ms >= 0 ? &times : NULL };
 	int r;
 
 	if (name.n == 0 || text_copy(name, dir, sizeof(dir)) < 0 ||
@@ -56,8 +58,8 @@ static int open_euicc(struct text rest, struct cards_given *ret, char why[CARDS_
 	return r;
 }
 
-int cards_open(const char *word, const struct plain_sim_options *plain, struct cards_given *ret,
-	       char why[CARDS_WHY_MAX])
+int cards_open(const char *word, const struct plain_sim_options *plain, int euicc_ms,
+	       struct cards_given *ret, char why[CARDS_WHY_MAX])
 {
 	struct text t = text_of(word);
 
@@ -69,7 +71,7 @@ int cards_open(const char *word, const struct plain_sim_options *plain, struct c
 	if (text_starts(t, "vpcd:"))
 		return open_vpcd(text_skip(t, 5), ret, why);
 	if (text_starts(t, "euicc:"))
-		return open_euicc(text_skip(t, 6), ret, why);
+		return open_euicc(text_skip(t, 6), euicc_ms, ret, why);
 	snprintf(why, CARDS_WHY_MAX,
 		 "'%.40s': expected plain, none, vpcd:PORT or euicc:DIR[,personality]", word);
 	return -EINVAL;

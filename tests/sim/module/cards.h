@@ -14,8 +14,11 @@ struct cards_given {
 	bool inserted;                  /* foreign cards come later */
 };
 
-/* 0, -EINVAL for a wrong word, or -errno; one line in why. */
-int cards_open(const char *word, const struct plain_sim_options *plain, struct cards_given *ret,
-	       char why[CARDS_WHY_MAX]);
+/*
+ * 0, -EINVAL for a wrong word, or -errno; one line in why. euicc_ms: that the eUICC takes for every
+ * APDU, and for nothing more; -1: as its personality.
+ */
+int cards_open(const char *word, const struct plain_sim_options *plain, int euicc_ms,
+	       struct cards_given *ret, char why[CARDS_WHY_MAX]);
 
 #endif

@@ -15,9 +15,15 @@ const char control_help[] =
 	"  hang-up [MS]                   the port alone vanishes for so long (1000)\n"
 	"  reset                          the module restarts by itself\n"
 	"  power on|off                   with the port left in place\n"
+	"  hang reset|power|supply        it hears and says nothing until its RESET line, PWRKEY or\n"
+	"                                 the loss of its supply has ended that\n"
+	"  lines                          the wires beside the port: levels, last pulses in ms\n"
+	"  line NAME out 0|1              drives pwrkey, reset, supply or dtr, until the client leaves\n"
+	"  line NAME in                   the level of status or ri, and again whenever it moves\n"
 	"  fault SPEC                     adds a fault; see below\n"
 	"  faults [clear]                 how often each kind has struck; or no more faults\n"
 	"  sim insert|remove|reset        the card moves, or is reset and read again\n"
+	"  card-fault ORDER|clear         the card does something wrong, as sim-euicc --fault\n"
 	"  coverage ICCID KIND            none, home, roaming or denied for cards whose ICCID\n"
 	"                                 begins so; * for every card\n"
 	"  register STATE                 27.007 <stat> whatever the card; auto: by coverage\n"
@@ -37,6 +43,7 @@ struct request {
 	struct text rest;
 	char *answer;
 	size_t cap;
+	struct control_client *client;  /* NULL: somebody without a connection */
 };
 
 static struct text word(struct request *q)
@@ -125,6 +132,76 @@ static int do_power(struct request *q)
 	return 0;
 }
 
+static int do_hang(struct request *q)
+{
+	static const char *const until[_MODULE_HUNG_MAX] = {
+		[MODULE_HUNG_UNTIL_RESET] = "reset", [MODULE_HUNG_UNTIL_POWER] = "power",
+		[MODULE_HUNG_UNTIL_SUPPLY] = "supply",
+	};
+
+	for (int i = 1; i < _MODULE_HUNG_MAX; i++) {
+		if (text_eq(q->rest, until[i])) {
+			module_hang(q->m, (enum module_hung)i);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int do_lines(struct request *q)
+{
+	const struct lines *l = &q->m->lines;
+	size_t n = 2;
+
+	for (int i = 0; i < _PIN_MAX && n < q->cap; i++)
+		n += (size_t)snprintf(q->answer + n, q->cap - n, " %s=%d %s_pulses=%u %s_ms=%u",
+				      pin_name((enum line_pin)i), l->high[i], pin_name((enum line_pin)i),
+				      l->pulses[i], pin_name((enum line_pin)i), l->held_ms[i]);
+	return 0;
+}
+
+static bool driven_by_another(const struct control_client *cl, enum line_pin pin)
+{
+	for (size_t i = 0; cl && i < CONTROL_CLIENTS; i++) {
+		const struct control_client *other = &cl->control->clients[i];
+
+		if (other != cl && other->fd >= 0 && other->drives & 1u << pin)
+			return true;
+	}
+	return false;
+}
+
+static int drive_line(struct request *q, enum line_pin pin)
+{
+	uint32_t level;
+
+	if (pin_is_output(pin) || number(q, 2, &level) < 0 || level > 1)
+		return -EINVAL;
+	if (driven_by_another(q->client, pin))
+		return -EBUSY;
+	if (q->client)
+		q->client->drives |= 1u << pin;
+	lines_set(q->m, pin, level);
+	return 0;
+}
+
+static int do_line(struct request *q)
+{
+	struct text name = word(q), way = word(q);
+	enum line_pin pin;
+
+	if (pin_find(name, &pin) < 0)
+		return -EINVAL;
+	if (text_eq(way, "out"))
+		return drive_line(q, pin);
+	if (!text_eq(way, "in"))
+		return -EINVAL;
+	if (q->client)
+		q->client->watches |= 1u << pin;
+	snprintf(q->answer, q->cap, "ok %d", q->m->lines.high[pin]);
+	return 0;
+}
+
 static int do_fault(struct request *q)
 {
 	char why[FAULT_WHY_MAX];
@@ -165,6 +242,16 @@ static int do_sim(struct request *q)
 	else
 		return -EINVAL;
 	return 0;
+}
+
+static int do_card_fault(struct request *q)
+{
+	struct card *card = q->m->slot.card;
+	char order[64];
+
+	if (!card || !q->rest.n || text_copy(q->rest, order, sizeof(order)) < 0)
+		return -EINVAL;
+	return card_fault(card, strcmp(order, "clear") ? order : "");
 }
 
 static int do_coverage(struct request *q)
@@ -255,17 +342,21 @@ static const struct {
 	int (*run)(struct request *q);
 } commands[] = {
 	{ "status", do_status },     { "plug", do_plug },         { "unplug", do_unplug },
+	{ "hang", do_hang },         { "lines", do_lines },       { "line", do_line },
 	{ "hang-up", do_hang_up },   { "reset", do_reset },       { "power", do_power },
 	{ "fault", do_fault },       { "faults", do_faults },     { "sim", do_sim },
+	{ "card-fault", do_card_fault },
 	{ "coverage", do_coverage }, { "register", do_register }, { "cell", do_cell },
 	{ "signal", do_signal },     { "act", do_act },           { "sms", do_sms },
 	{ "urc", do_urc },           { "no-carrier", do_no_carrier }, { "baud", do_baud },
 };
 
-void control_do(struct bench *b, struct text line, char *answer, size_t cap)
+static void carry_out(struct bench *b, struct control_client *client, struct text line, char *answer,
+		      size_t cap)
 {
 	struct request q = {
-		.b = b, .m = &b->module, .rest = text_trim(line), .answer = answer, .cap = cap
+		.b = b, .m = &b->module, .rest = text_trim(line), .answer = answer, .cap = cap,
+		.client = client,
 	};
 	struct text name = word(&q);
 
@@ -283,13 +374,41 @@ void control_do(struct bench *b, struct text line, char *answer, size_t cap)
 	say("error: no such command: " TEXT_FMT, TEXT_ARG(text_from(name.s, MIN(name.n, 40))));
 }
 
+void control_do(struct bench *b, struct text line, char *answer, size_t cap)
+{
+	carry_out(b, NULL, line, answer, cap);
+}
+
 /* --- socket --------------------------------------------------------------------------------------- */
 
 static void drop_client(struct control_client *cl)
 {
+	unsigned drives = cl->drives;
+
 	ev_watch_stop(&cl->watch);
 	close(cl->fd);
 	cl->fd = -1;
+	cl->watches = cl->drives = 0;
+	for (int i = 0; i < _PIN_MAX; i++)
+		if (drives & 1u << i)
+			lines_set(&cl->control->bench->module, (enum line_pin)i,
+				  pin_idle((enum line_pin)i));
+}
+
+static void on_moved(struct lines_watcher *w, enum line_pin pin)
+{
+	struct control *c = container_of(w, struct control, lines);
+	char text[40];
+	int n = snprintf(text, sizeof(text), "line %s %d\n", pin_name(pin),
+			 c->bench->module.lines.high[pin]);
+
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *cl = &c->clients[i];
+
+		if (cl->fd >= 0 && cl->watches & 1u << pin &&
+		    send(cl->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+			drop_client(cl);
+	}
 }
 
 static void answer_line(struct control_client *cl, struct text line)
@@ -297,7 +416,7 @@ static void answer_line(struct control_client *cl, struct text line)
 	char answer[1024];
 	size_t n;
 
-	control_do(cl->control->bench, line, answer, sizeof(answer) - 1);
+	carry_out(cl->control->bench, cl, line, answer, sizeof(answer) - 1);
 	n = strlen(answer);
 	answer[n++] = '\n';
 	/* An answer that the socket does not take is for somebody who does not listen. */
@@ -345,6 +464,7 @@ static void on_connect(struct ev_watch *w, unsigned what)
 			continue;
 		cl->fd = fd;
 		cl->n = 0;
+		cl->watches = cl->drives = 0;
 		cl->control = c;
 		cl->watch.ready = on_client;
 		ev_watch_start(&cl->watch, fd, EV_IN);
@@ -382,6 +502,8 @@ int control_open(struct control *c, struct bench *b, const char *path)
 		return r;
 	}
 	memcpy(c->path, a.sun_path, sizeof(c->path));
+	c->lines.moved = on_moved;
+	b->module.lines.watcher = &c->lines;
 	c->watch.ready = on_connect;
 	ev_watch_start(&c->watch, c->fd, EV_IN);
 	return 0;
@@ -391,6 +513,7 @@ void control_close(struct control *c)
 {
 	if (c->fd < 0)
 		return;
+	c->bench->module.lines.watcher = NULL;
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			drop_client(&c->clients[i]);

@@ -1,13 +1,15 @@
 /*
  * The control socket: lines in, one line out for each ("ok", "ok <text>", "error: <text>"), so
- * that a test, a script or `nc -U` can drive the module while it runs.
+ * that a test, a script or `nc -U` can drive the module while it runs. A client that has asked for
+ * one of the module's wires by "line" also gets "line <name> <level>" when it moves, and lets go of
+ * those that it drives when it leaves.
  */
 #ifndef SIM_MODULE_CONTROL_H
 #define SIM_MODULE_CONTROL_H
 
 #include "sim/module/bench.h"
 
-#define CONTROL_CLIENTS 8
+#define CONTROL_CLIENTS 16
 #define CONTROL_LINE_MAX 2048
 
 struct control_client {
@@ -16,6 +18,7 @@ struct control_client {
 	struct ev_watch watch;
 	char in[CONTROL_LINE_MAX];
 	size_t n;
+	unsigned watches, drives;       /* 1 << enum line_pin */
 };
 
 struct control {
@@ -23,6 +26,7 @@ struct control {
 	char path[108];
 	int fd;
 	struct ev_watch watch;
+	struct lines_watcher lines;
 	struct control_client clients[CONTROL_CLIENTS];
 };
 

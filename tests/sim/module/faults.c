@@ -14,7 +14,7 @@ static const struct {
 	[FAULT_SPLIT] = { "split", 2 },         [FAULT_URC] = { "urc", 1 },
 	[FAULT_TRUNCATED] = { "truncated", 0 }, [FAULT_ERROR] = { "error", 0 },
 	[FAULT_CME] = { "cme", 100 },           [FAULT_RESET] = { "reset", 0 },
-	[FAULT_HANG_UP] = { "hang-up", 1000 },
+	[FAULT_HANG_UP] = { "hang-up", 1000 },  [FAULT_HANG] = { "hang", 1 },
 };
 
 const char *fault_name(enum fault_kind kind)

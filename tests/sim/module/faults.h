@@ -29,6 +29,7 @@ enum fault_kind {
 	FAULT_CME,              /* +CME ERROR: arg instead of doing it (100) */
 	FAULT_RESET,            /* the module restarts instead of answering */
 	FAULT_HANG_UP,          /* the port vanishes for arg ms (1000) */
+	FAULT_HANG,             /* deaf and dumb until enum module_hung arg (1: its RESET line) */
 	_FAULT_KIND_MAX
 };
 

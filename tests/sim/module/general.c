@@ -119,6 +119,21 @@ static int do_reset(struct call *c)
 	return END_OK;
 }
 
+/* +QSCLK, +CSCLK: 1 lets DTR decide. Not stored. */
+static int do_sleep(struct call *c)
+{
+	unsigned v;
+
+	if (c->form == FORM_READ) {
+		port_say(c->port, "%s: %d", c->command->name, c->m->may_sleep);
+		return END_OK;
+	}
+	if (arg_number(&c->args, 0, 2, 0, &v) < 0)
+		return END_ERROR;
+	c->m->may_sleep = v == 1;
+	return END_OK;
+}
+
 static int do_power_off(struct call *c)
 {
 	module_power_off_soon(c->m);
@@ -401,14 +416,15 @@ const struct command general_commands[] = {
 	{ "+QSIMSTAT", ALL, MAKER_QUECTEL, do_qsimstat },
 	{ "+QSIMDET", ALL, MAKER_QUECTEL, do_qsimdet },
 	{ "+QESIM", FORM_SET, MAKER_QUECTEL, do_qesim },
-	{ "+QSCLK", FORM_SET | FORM_READ, MAKER_QUECTEL, do_accepted },
+	{ "+QSCLK", FORM_SET | FORM_READ, MAKER_QUECTEL, do_sleep },
 	{ "+QCFG", FORM_SET, MAKER_QUECTEL, do_accepted },
 	{ "+QURCCFG", FORM_SET, MAKER_QUECTEL, do_accepted },
 	{ "+QSTK", FORM_SET | FORM_READ, MAKER_QUECTEL, do_accepted },
 	{ "+QPOWD", FORM_SET | FORM_ACTION, MAKER_QUECTEL, do_power_off },
-	{ "+CSCLK", FORM_SET | FORM_READ, MAKER_SIMCOM, do_accepted },
+	{ "+CSCLK", FORM_SET | FORM_READ, MAKER_SIMCOM, do_sleep },
 	{ "+CRESET", FORM_ACTION, MAKER_SIMCOM, do_reset },
 	{ "+CPOF", FORM_ACTION, MAKER_SIMCOM, do_power_off },
+	{ "+CPOWD", FORM_SET, MAKER_SIMCOM, do_power_off },
 	{ "#REBOOT", FORM_ACTION, MAKER_TELIT, do_reset },
 	{ "#SHDN", FORM_ACTION, MAKER_TELIT, do_power_off },
 	{ "#QSS", ALL, MAKER_TELIT, do_qss },

@@ -207,6 +207,12 @@ static void finish(struct port *p, int end)
 		module_restart(p->m);
 		return;
 	}
+	if (fate_has(&p->fate, FAULT_HANG)) {
+		unsigned until = MIN(p->fate.arg[FAULT_HANG], (unsigned)_MODULE_HUNG_MAX - 1);
+
+		module_hang(p->m, (enum module_hung)MAX(until, 1u));
+		return;
+	}
 	if (fate_has(&p->fate, FAULT_HANG_UP)) {
 		unsigned ms = p->fate.arg[FAULT_HANG_UP];
 

@@ -27,6 +27,10 @@ static const char usage[] =
 	"  -b, --baud N            line speed, 0 not paced (115200)\n"
 	"      --strict-speed      octets at another speed than the host has set are garbage\n"
 	"      --boot-ms N         from power to RDY (the personality's)\n"
+	"      --off               without power at first: its PWRKEY line switches it on\n"
+	"      --autostart         it starts whenever its supply line brings power\n"
+	"      --status-ms N       from a change of power until its STATUS line follows (1500; 20 where\n"
+	"                          not paced)\n"
 	"      --latency-ms N      until an answer leaves (5; 0 where not paced)\n"
 	"      --apdu-ms N         the module's own time per APDU (the personality's; 0 where not "
 	"paced)\n"
@@ -39,7 +43,10 @@ static const char usage[] =
 	"      --iccid DIGITS      of the plain card (8988200000000000017)\n"
 	"      --imsi DIGITS       of the plain card (001010123456789)\n"
 	"      --pin DIGITS        the plain card asks for this PIN (PUK 12345678)\n"
-	"      --card-ms N         the plain card's own time per APDU (0)\n"
+	"      --card-ms N         the card's own time per APDU, and no more for anything (0; the\n"
+	"                          eUICC's: its personality's)\n"
+	"      --card-fault ORDER  something that the eUICC does wrong, as sim-euicc --fault; may be\n"
+	"                          repeated\n"
 	"      --coverage ICCID=KIND  none, home, roaming or denied for cards whose ICCID begins "
 	"so,\n"
 	"                          * for every card; may be repeated\n"
@@ -60,7 +67,8 @@ static const char usage[] =
 	"command,\n"
 	"  *count at most so often. Names: no-answer, late(ms), garbage(octets), lose(octets), "
 	"split(ms),\n"
-	"  urc, truncated, error, cme(code), reset, hang-up(ms).\n"
+	"  urc, truncated, error, cme(code), reset, hang-up(ms), hang(1 until its RESET line, 2 until\n"
+	"  PWRKEY, 3 until it loses its supply).\n"
 	"  For example: urc%20   late(4000):+COPS@3*1   error:+CGLA%5   reset:+CSQ@400*1\n"
 	"\n"
 	"Control socket, one line each, answered by \"ok\" or \"error: \":\n";
@@ -68,6 +76,9 @@ static const char usage[] =
 enum {
 	OPT_STRICT = 256,
 	OPT_BOOT,
+	OPT_OFF,
+	OPT_AUTOSTART,
+	OPT_STATUS,
 	OPT_LATENCY,
 	OPT_APDU,
 	OPT_REGISTER,
@@ -78,6 +89,7 @@ enum {
 	OPT_IMSI,
 	OPT_PIN,
 	OPT_CARD_MS,
+	OPT_CARD_FAULT,
 	OPT_COVERAGE,
 	OPT_SEED,
 	OPT_LIST,
@@ -90,6 +102,9 @@ static const struct option options[] = {
 	{ "baud", required_argument, NULL, 'b' },
 	{ "strict-speed", no_argument, NULL, OPT_STRICT },
 	{ "boot-ms", required_argument, NULL, OPT_BOOT },
+	{ "off", no_argument, NULL, OPT_OFF },
+	{ "autostart", no_argument, NULL, OPT_AUTOSTART },
+	{ "status-ms", required_argument, NULL, OPT_STATUS },
 	{ "latency-ms", required_argument, NULL, OPT_LATENCY },
 	{ "apdu-ms", required_argument, NULL, OPT_APDU },
 	{ "register-ms", required_argument, NULL, OPT_REGISTER },
@@ -100,6 +115,7 @@ static const struct option options[] = {
 	{ "imsi", required_argument, NULL, OPT_IMSI },
 	{ "pin", required_argument, NULL, OPT_PIN },
 	{ "card-ms", required_argument, NULL, OPT_CARD_MS },
+	{ "card-fault", required_argument, NULL, OPT_CARD_FAULT },
 	{ "coverage", required_argument, NULL, OPT_COVERAGE },
 	{ "fault", required_argument, NULL, 'f' },
 	{ "seed", required_argument, NULL, OPT_SEED },
@@ -111,16 +127,18 @@ static const struct option options[] = {
 };
 
 #define COVERAGE_MAX 32
+#define CARD_FAULTS_MAX 16
 
 struct settings {
 	const char *pty, *control, *module, *card;
 	uint32_t baud, boot_ms, seed;
-	int latency_ms, apdu_ms, register_ms;   /* -1: by the speed */
-	bool strict;
+	int latency_ms, apdu_ms, register_ms, status_ms;        /* -1: by the speed */
+	int card_ms;                    /* -1: the card's own */
+	bool strict, off, autostart;
 	const char *imei, *number;
 	struct plain_sim_options plain;
-	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX];
-	size_t coverage_n, faults_n;
+	const char *coverage[COVERAGE_MAX], *faults[FAULTS_MAX], *card_faults[CARD_FAULTS_MAX];
+	size_t coverage_n, faults_n, card_faults_n;
 	enum log_level level;
 };
 
@@ -172,7 +190,6 @@ static int help(void)
 
 static int take_option(struct settings *s, int option)
 {
-	uint32_t v = 0;
 	int r;
 
 	switch (option) {
@@ -182,6 +199,9 @@ static int take_option(struct settings *s, int option)
 	case 'b': return number("--baud", 4000000, &s->baud);
 	case OPT_STRICT: s->strict = true; break;
 	case OPT_BOOT: return number("--boot-ms", 3600000, &s->boot_ms);
+	case OPT_OFF: s->off = true; break;
+	case OPT_AUTOSTART: s->autostart = true; break;
+	case OPT_STATUS: return milliseconds("--status-ms", &s->status_ms);
 	case OPT_LATENCY: return milliseconds("--latency-ms", &s->latency_ms);
 	case OPT_APDU: return milliseconds("--apdu-ms", &s->apdu_ms);
 	case OPT_REGISTER: return milliseconds("--register-ms", &s->register_ms);
@@ -192,9 +212,14 @@ static int take_option(struct settings *s, int option)
 	case OPT_IMSI: s->plain.imsi = optarg; break;
 	case OPT_PIN: s->plain.pin = optarg; break;
 	case OPT_CARD_MS:
-		r = number("--card-ms", 3600000, &v);
-		s->plain.answer_ms = v;
+		r = milliseconds("--card-ms", &s->card_ms);
+		s->plain.answer_ms = (unsigned)s->card_ms;
 		return r;
+	case OPT_CARD_FAULT:
+		if (s->card_faults_n == CARD_FAULTS_MAX)
+			return wrong("--card-fault", optarg, "fewer of them");
+		s->card_faults[s->card_faults_n++] = optarg;
+		break;
 	case OPT_COVERAGE:
 		if (s->coverage_n == COVERAGE_MAX)
 			return wrong("--coverage", optarg, "fewer of them");
@@ -241,8 +266,11 @@ static int read_command_line(struct settings *s, int argc, char **argv)
 static int open_card(const struct settings *s, struct cards_given *ret)
 {
 	char why[CARDS_WHY_MAX];
-	int r = cards_open(s->card, &s->plain, ret, why);
+	int r = cards_open(s->card, &s->plain, s->card_ms, ret, why);
 
+	for (size_t i = 0; r == 0 && i < s->card_faults_n; i++)
+		if (!ret->card || card_fault(ret->card, s->card_faults[i]) < 0)
+			return wrong("--card-fault", s->card_faults[i], "an order that the card understands");
 	if (r == 0)
 		return -1;
 	fprintf(stderr, "sim-module: --card: %s\n", why);
@@ -286,6 +314,7 @@ static int build(const struct settings *s)
 		.latency_ms = (unsigned)by_speed(s->latency_ms, s, 5, 0),
 		.ms_per_apdu = by_speed(s->apdu_ms, s, -1, 0),
 		.reg_ms = (unsigned)by_speed(s->register_ms, s, 500, 20),
+		.status_ms = (unsigned)by_speed(s->status_ms, s, 1500, 20),
 	};
 	const struct persona *persona = persona_find(s->module);
 	struct cards_given given;
@@ -302,6 +331,8 @@ static int build(const struct settings *s)
 	bench.strict_speed = s->strict;
 	bench.pty.link = s->pty;
 	bench_init(&bench, persona, &o);
+	bench.start_off = s->off;
+	bench.module.lines.autostart = s->autostart;
 	slot_give_card(&bench.module.slot, given.card, given.inserted);
 	r = set_coverage(s);
 	return r >= 0 ? r : set_faults(s);
@@ -350,6 +381,8 @@ int main(int argc, char **argv)
 		.latency_ms = -1,
 		.apdu_ms = -1,
 		.register_ms = -1,
+		.status_ms = -1,
+		.card_ms = -1,
 		.level = LOG_LEVEL_WARNING,
 		.plain = { .iccid = "8988200000000000017",
 			   .imsi = "001010123456789",

@@ -20,11 +20,14 @@ void module_urc(struct module *m, const char *fmt, ...)
 	char text[512];
 	va_list ap;
 
+	if (m->hung)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	for (unsigned i = 0; i < m->ports_n; i++)
 		port_urc(m->ports[i], "%s", text);
+	lines_ring(m);
 }
 
 void module_some_urc(struct module *m, char *dst, size_t cap)
@@ -169,6 +172,8 @@ static void stop_everything(struct module *m)
 	ev_alarm_stop(&m->soon);
 	sms_stop(&m->sms);
 	m->soon_what = SOON_NOTHING;
+	m->hung = MODULE_NOT_HUNG;
+	m->may_sleep = false;
 	if (m->restarted)
 		m->restarted(m);
 	for (unsigned i = 0; i < m->ports_n; i++)
@@ -179,6 +184,7 @@ void module_power_on(struct module *m)
 {
 	stop_everything(m);
 	m->power = MODULE_BOOTING;
+	lines_power(m, true);
 	m->starts++;
 	m->commands = 0;
 	m->boot_step = 0;
@@ -195,6 +201,12 @@ void module_power_on(struct module *m)
 void module_power_off(struct module *m)
 {
 	stop_everything(m);
+	lines_power(m, false);
+}
+
+void module_hang(struct module *m, enum module_hung until)
+{
+	m->hung = until;
 }
 
 static void on_restart(struct ev_task *t)
@@ -215,7 +227,7 @@ void module_hang_up(struct module *m, unsigned ms)
 
 bool module_listens(const struct module *m)
 {
-	return m->power == MODULE_RUNNING;
+	return m->power == MODULE_RUNNING && !m->hung && !lines_asleep(m);
 }
 
 /* --- what follows an OK --------------------------------------------------------------------------- */
@@ -351,6 +363,7 @@ void module_init(struct module *m, const struct persona *persona, const struct m
 	m->boot.fired = on_boot;
 	m->soon.fired = on_soon;
 	m->restart.run = on_restart;
+	lines_init(m);
 	slot_init(&m->slot, m);
 	net_init(&m->net, m);
 	sms_init(&m->sms, m);
@@ -379,6 +392,7 @@ void module_stop(struct module *m)
 {
 	stop_everything(m);
 	ev_task_stop(&m->restart);
+	lines_stop(m);
 	net_stop(&m->net);
 	slot_stop(&m->slot);
 }

@@ -11,6 +11,7 @@
 
 #include "core/ev.h"
 #include "sim/module/faults.h"
+#include "sim/module/lines.h"
 #include "sim/module/net.h"
 #include "sim/module/persona.h"
 #include "sim/module/port.h"
@@ -25,12 +26,22 @@ struct module_options {
 	unsigned latency_ms;            /* until an answer leaves */
 	int ms_per_apdu;                /* -1: the personality's */
 	unsigned reg_ms;                /* from a readable card to registration */
+	unsigned status_ms;             /* from a change of power until STATUS follows */
 	uint64_t seed;
 	const char *number;             /* its own, where messages come back to; NULL: none */
 };
 
 /* What happens when the OK that announced it has left. */
 enum soon { SOON_NOTHING, SOON_RESTART, SOON_POWER_OFF, SOON_SPEED, _SOON_MAX };
+
+/* It hears and says nothing, and what it takes to end that: that, or anything behind it. */
+enum module_hung {
+	MODULE_NOT_HUNG,
+	MODULE_HUNG_UNTIL_RESET,        /* its RESET line */
+	MODULE_HUNG_UNTIL_POWER,        /* switched off by PWRKEY */
+	MODULE_HUNG_UNTIL_SUPPLY,       /* its supply taken away */
+	_MODULE_HUNG_MAX
+};
 
 enum module_power { MODULE_OFF, MODULE_BOOTING, MODULE_RUNNING, _MODULE_POWER_MAX };
 
@@ -49,6 +60,7 @@ struct module {
 	void (*restarted)(struct module *m);
 
 	struct faults faults;
+	struct lines lines;
 	struct slot slot;
 	struct net net;
 	struct sms sms;
@@ -58,6 +70,8 @@ struct module {
 	unsigned ports_n;
 	uint64_t rng;
 	enum module_power power;
+	enum module_hung hung;
+	bool may_sleep;                 /* +QSCLK=1, +CSCLK=1: when DTR says so */
 	struct ev_alarm boot;
 	struct ev_task restart;
 	struct ev_alarm soon;
@@ -86,12 +100,13 @@ void module_stop(struct module *m);
 
 void module_power_on(struct module *m);
 void module_power_off(struct module *m);
+void module_hang(struct module *m, enum module_hung until);
 /* Starts anew, as after a reset; from the loop. */
 void module_restart(struct module *m);
 void module_hang_up(struct module *m, unsigned ms);
 /* What the line brought from the host. */
 void module_received(struct module *m, struct port *p, const void *data, size_t n);
-/* False: it is off or starting and hears nothing. */
+/* False: it is off, starting, hung or asleep, and hears nothing. */
 bool module_listens(const struct module *m);
 /* To every port. */
 void module_urc(struct module *m, const char *fmt, ...) __printf(2, 3);

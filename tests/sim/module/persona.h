@@ -53,6 +53,8 @@ struct persona {
 	const char *card_urcs[PERSONA_URCS];
 	const char *card_gone_urc;      /* before a re-read */
 	unsigned boot_ms;
+	/* How long a line must be active: PWRKEY to switch on and off, RESET. 0: 500, 650, 100 */
+	unsigned key_on_ms, key_off_ms, reset_ms;
 	bool autobaud;                  /* what it prints at start waits for the first octet */
 	bool no_echo;                   /* starts with E0 */
 	bool line_crlf;                 /* only CR LF ends a line */

@@ -16,7 +16,8 @@
 		      .card_urcs = { "%cpin", "?+QUSIM: 1", "?+QIND: SMS DONE", "?+QIND: PB DONE" }, \
 		      .card_gone_urc = "+CPIN: NOT READY"
 #define QUECTEL(model, revision) .maker = MAKER_QUECTEL, .cgmi = "Quectel", .cgmm = (model), \
-				 .cgmr = (revision), QUECTEL_LINES, .reread_ms = 2000
+				 .cgmr = (revision), QUECTEL_LINES, .reread_ms = 2000,       \
+				 .key_on_ms = 500, .key_off_ms = 650, .reset_ms = 150
 
 #define FIBOCOM(model, revision) .maker = MAKER_FIBOCOM, .cgmi = "Fibocom Wireless Inc.", .cgmm = (model), \
 				 .cgmr = (revision), .boot_ms = 4000, .ms_per_apdu = 15,              \
@@ -24,13 +25,14 @@
 				 .card_urcs = { "?+SIM READY", "?+PBREADY" }, .reread_ms = 2000
 
 #define A76(model, revision) .maker = MAKER_SIMCOM, .cgmi = "INCORPORATED", .cgmm = (model), .cgmr = (revision), \
-			     .boot_ms = 3000, .ms_per_apdu = 15,                                        \
+			     .boot_ms = 3000, .ms_per_apdu = 15, .key_off_ms = 2500,                    \
 			     .boot_urcs = { "*ATREADY: 1", "%cpin", "?SMS DONE", "?+CGEV: EPS PDN ACT 1",       \
 					    "?PB DONE" },                                               \
 			     .card_urcs = { "%cpin", "?SMS DONE", "?PB DONE" }, .reread_ms = 2000
 
 #define SIM7600(model) .maker = MAKER_SIMCOM, .cgmi = "SIMCOM INCORPORATED", .cgmm = (model),           \
 		       .cgmr = "LE20B04SIM7600G22", .boot_ms = 4000, .ms_per_apdu = 15,                 \
+		       .key_on_ms = 100, .key_off_ms = 2500,                                            \
 		       .boot_urcs = { "RDY", "%cpin", "?SMS DONE", "?PB DONE" },                        \
 		       .card_urcs = { "%cpin", "?SMS DONE", "?PB DONE" }
 
@@ -39,7 +41,8 @@
 	.cgmr = (revision), .boot_ms = 4000, .ms_per_apdu = 15, .reread_ms = 2000
 
 #define TELIT(model, revision) .maker = MAKER_TELIT, .cgmi = "Telit", .cgmm = (model), .cgmr = (revision), \
-			       .boot_ms = 4000, .ms_per_apdu = 15, .reread_ms = 2000
+			       .boot_ms = 4000, .ms_per_apdu = 15, .reread_ms = 2000,                 \
+			       .key_on_ms = 5000, .key_off_ms = 3000, .reset_ms = 200
 
 #define UBLOX(model, revision) .maker = MAKER_UBLOX, .cgmi = "u-blox", .cgmm = (model), .cgmr = (revision), \
 			       .boot_ms = 2000, .ms_per_apdu = 15, .reread_ms = 2000
@@ -168,6 +171,7 @@ static const struct persona rows[] = {
 	  .ms_per_apdu = 15,
 	  .reread_ms = 2000,
 	  .name = "quectel-bg95",
+	  .reset_ms = 2000,             /* on the pin that PWRKEY is on, too */
 	  .mux_delay_ms = 100,
 	  .mux_locks = true,
 	  .mux_oddities = MUX_DATA_PF,
@@ -194,6 +198,8 @@ static const struct persona rows[] = {
 	  .ms_per_apdu = 15,
 	  .name = "simcom-sim7080",
 	  .about = "CSIM only",
+	  .key_on_ms = 1000,
+	  .key_off_ms = 1200,
 	  .boot_urcs = { "RDY", "+CFUN: 1", "%cpin", "?SMS Ready" },
 	  .card_urcs = { "%cpin" },
 	  .reread_ms = 2000,
@@ -226,6 +232,7 @@ static const struct persona rows[] = {
 	  .boot_ms = 3000,
 	  .ms_per_apdu = 15,
 	  .name = "cinterion-pls83",
+	  .reset_ms = 10,
 	  .mux_channels = 3,
 	  .mux_idle_ms = 5000,
 	  .boot_urcs = { "^SYSSTART" },
