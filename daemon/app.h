@@ -95,6 +95,9 @@ bool euicc_wait_for_card(struct app *app, struct ctl_call *call, struct json_obj
 			 void (*run)(struct ctl_user *u, struct ctl_call *call,
 				     struct json_object *params));
 
+/* In a work's ended(): the job has failed for this reason. */
+void euicc_fail_job(const struct app *app, struct ctl_job *job, const struct cause *why);
+
 /* download_methods.c */
 extern const struct ctl_method download_methods[];
 void download_methods_close(struct app *app);

@@ -70,40 +70,17 @@ static void on_progress(struct ipa_download *d, const char *step, int percent)
 	}
 }
 
-static enum ctl_error error_of(enum cause_kind kind)
-{
-	switch (kind) {
-	case CAUSE_TIMEOUT:
-		return CTL_TIMEOUT;
-	case CAUSE_MALFORMED:
-		return CTL_MALFORMED;
-	case CAUSE_LINK_LOST:
-		return CTL_LINK_LOST;
-	case CAUSE_CANCELLED:
-		return CTL_CANCELLED;
-	case CAUSE_REFUSED:
-	case CAUSE_NONE:
-	case _CAUSE_KIND_MAX:
-		break;
-	}
-	return CTL_REFUSED;
-}
-
 static void on_done(struct ipa_download *d, const struct cause *why)
 {
 	struct app *app = d->owner;
 	struct ctl_job *job = app->download_job;
-	char words[CAUSE_TEXT_MAX], message[CAUSE_TEXT_MAX + IPA_TEXT_MAX + 4];
-	const char *more = ipa_error_text(d->ipa);
 	struct json_object *o;
 
 	app->download_job = NULL;
 	if (!job)
 		return;
 	if (why) {
-		snprintf(message, sizeof(message), "%s%s%s", more, more[0] ? ": " : "",
-			 cause_text(why, words));
-		ctl_job_fail(job, error_of(why->kind), message);
+		euicc_fail_job(app, job, why);
 		return;
 	}
 	o = json_object_new_object();

@@ -223,13 +223,13 @@ static enum ctl_error error_of(enum cause_kind kind)
 	return CTL_REFUSED;
 }
 
-static void fail_job(struct profile_job *p, const struct cause *why)
+void euicc_fail_job(const struct app *app, struct ctl_job *job, const struct cause *why)
 {
 	char words[CAUSE_TEXT_MAX], message[CAUSE_TEXT_MAX + IPA_TEXT_MAX + 4];
-	const char *more = ipa_error_text(&p->app->ipa);
+	const char *more = ipa_error_text(&app->ipa);
 
 	snprintf(message, sizeof(message), "%s%s%s", more, more[0] ? ": " : "", cause_text(why, words));
-	ctl_job_fail(p->job, error_of(why->kind), message);
+	ctl_job_fail(job, error_of(why->kind), message);
 }
 
 static void on_local_done(struct ipa_local *l, const struct cause *why)
@@ -239,7 +239,7 @@ static void on_local_done(struct ipa_local *l, const struct cause *why)
 	struct json_object *o;
 
 	if (why) {
-		fail_job(p, why);
+		euicc_fail_job(p->app, p->job, why);
 		end_job(p);
 		return;
 	}
