@@ -141,11 +141,42 @@ __printf(4, 5) enum step_verdict ipa_download_fail(struct ipa_download *d, int c
 						   struct cause why, const char *fmt, ...);
 /* The same with the cause that the step's request has ended with, and the words there are. */
 enum step_verdict ipa_download_no_answer(struct proc *p, int cancel, const char *what);
-/* This step has nothing to do. */
+/* The card's answer cannot be read. STEP_NEXT. */
+enum step_verdict ipa_download_garbled(struct ipa_download *d, const char *what);
+/* There is nothing more to do on the way to the profile. */
 static inline bool ipa_download_is_over(const struct ipa_download *d)
 {
 	return d->failed || d->resuming || d->redirected;
 }
+
+/* The same, and somebody may have asked it to end meanwhile: for starts of steps. */
+bool ipa_download_is_off(struct ipa_download *d);
+
+/* download_auth.c */
+int ipa_ask_info1(struct proc *p);
+enum step_verdict ipa_keep_info1(struct proc *p);
+int ipa_ask_challenge(struct proc *p);
+enum step_verdict ipa_keep_challenge(struct proc *p);
+int ipa_initiate(struct proc *p);
+enum step_verdict ipa_keep_initiated(struct proc *p);
+int ipa_authenticate_server(struct proc *p);
+enum step_verdict ipa_judge_server(struct proc *p);
+int ipa_authenticate_client(struct proc *p);
+enum step_verdict ipa_judge_client(struct proc *p);
+int ipa_ask_rules(struct proc *p);
+enum step_verdict ipa_keep_rules(struct proc *p);
+int ipa_check_profile(struct proc *p);
+int ipa_prepare(struct proc *p);
+enum step_verdict ipa_judge_prepared(struct proc *p);
+int ipa_get_package(struct proc *p);
+enum step_verdict ipa_judge_package(struct proc *p);
+
+/* download_load.c */
+int ipa_give_segment(struct proc *p);
+enum step_verdict ipa_judge_segment(struct proc *p);
+int ipa_find_result(struct proc *p);
+enum step_verdict ipa_judge_found(struct proc *p);
+int ipa_find_reason(struct proc *p);
 
 /* download_order.c */
 int ipa_download_take_trigger(struct ipa_download *d, struct octets bf54);
