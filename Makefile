@@ -224,6 +224,8 @@ $(O)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define CELLMUX_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define CELLMUX_VERSION "$(VERSION)"' > $@
 
+# Phony, since for newer makes a file that .SECONDARY covers and that is not there forces nothing.
+.PHONY: FORCE
 FORCE:
 
 $(O)/obj/%.o: %.c $(O)/flags.stamp $(O)/gen/version.h
