@@ -78,6 +78,8 @@ static void state_words(FILE *f, struct json_object *modem, bool verbose)
 
 	(void)verbose;
 	print_tinted(f, tint_of(states, state, TINT_WARN), state);
+	if (text_eq(json_member_text(modem, "power"), "off"))
+		fputs(", switched off", f);
 }
 
 static void state_age(FILE *f, struct json_object *modem)

@@ -28,5 +28,9 @@ int power_settings_check(struct settings *s, char why[CONF_WHY_MAX])
 			return complain(name, text, why);
 		}
 	}
+	for (int i = 0; i < _POWER_LINE_MAX; i++)
+		if (o->lines[i].line[0] && !gpio_spec_served(&o->lines[i]))
+			return complain(power_line_name((enum power_line)i), "this cellmuxd was built "
+					"without libgpiod: it knows lines of programs only (unix:PATH:NAME)", why);
 	return 0;
 }

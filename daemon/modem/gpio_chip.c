@@ -338,7 +338,7 @@ const struct gpio_driver gpio_chip_driver = { chip_open, chip_set, chip_get, chi
 static int no_open(struct gpio_line *l, char why[GPIO_WHY_MAX])
 {
 	(void)l;
-	snprintf(why, GPIO_WHY_MAX, "this cellmuxd was built without libgpiod: it knows unix: lines only");
+	snprintf(why, GPIO_WHY_MAX, "this cellmuxd was built without libgpiod");
 	return -ENOTSUP;
 }
 

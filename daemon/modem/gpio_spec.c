@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "modem/gpio.h"
+#include "modem/gpio_driver.h"
 
 /* Takes the last word off, if it is one of the words behind a line's name. */
 static bool take_word(struct text *t, struct gpio_spec *s)
@@ -62,6 +62,11 @@ int gpio_spec_parse(struct text text, struct gpio_spec *ret, char why[GPIO_WHY_M
 	}
 	*ret = s;
 	return 0;
+}
+
+bool gpio_spec_served(const struct gpio_spec *s)
+{
+	return GPIO_API || text_starts(text_of(s->chip), GPIO_SOCKET_PREFIX);
 }
 
 const char *gpio_spec_text(const struct gpio_spec *s, char out[GPIO_SPEC_TEXT_MAX])

@@ -34,6 +34,8 @@ struct gpio_spec {
  * in why, without a subject. Empty text: a specification of no line.
  */
 int gpio_spec_parse(struct text text, struct gpio_spec *ret, char why[GPIO_WHY_MAX]);
+/* False: the daemon was built without what the chip needs. */
+bool gpio_spec_served(const struct gpio_spec *s);
 /* As in a log line: "gpiochip0:17". Returns out. */
 #define GPIO_SPEC_TEXT_MAX (GPIO_CHIP_MAX + GPIO_NAME_MAX)
 const char *gpio_spec_text(const struct gpio_spec *s, char out[GPIO_SPEC_TEXT_MAX]);

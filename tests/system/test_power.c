@@ -259,6 +259,9 @@ static void lines_that_cannot_be_had_are_named_in_one_line(void **state)
 		{ "pwrkey = 17\n", "[power] pwrkey: a number needs its chip", 2 },
 		{ "pwrkey = soc:1\nreset = soc:1\n", "[power] reset: pwrkey has that line already", 2 },
 		{ "pwrkey = unix:/nonexistent/lines:x\n", "[power] pwrkey: /nonexistent/lines: no program", 3 },
+#if !GPIO_API
+		{ "pwrkey = soc:1\n", "[power] pwrkey: this cellmuxd was built without libgpiod", 2 },
+#endif
 		{ "pwrkey = soc:1\non_ms = 99999\n", "c.conf:6: [power] on_ms", 2 },
 	};
 	struct rig_program *p;
