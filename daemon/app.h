@@ -56,6 +56,10 @@ int app_run(struct app *app);
 struct json_object *modem_to_json(const struct modem *m);
 struct json_object *modem_changes_to_json(unsigned what);
 
+/* ports_json.c: the virtual ports of status, and their events. */
+struct json_object *ports_to_json(const struct vports *p);
+void ports_changed(struct app *app, const struct vport *v);
+
 /* modem_methods.c */
 extern const struct ctl_method modem_methods[];
 void modem_methods_open(struct app *app);

@@ -70,6 +70,9 @@ struct aspect {
 
 extern const struct aspect aspects[];   /* ended by one without label */
 
+/* A virtual port in one line. */
+void port_words(FILE *f, struct json_object *port, bool verbose);
+
 /* The name of a known state of the modem, or NULL. */
 const char *modem_state_known(const char *name);
 /* An integer member, or -1 where it is missing, none, or negative. */

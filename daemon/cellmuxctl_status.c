@@ -39,13 +39,26 @@ static void print_daemon(struct json_object *daemon)
 	putchar('\n');
 }
 
-static void print_counters(struct json_object *counters)
+static void print_ports(struct json_object *ports, bool verbose)
+{
+	size_t n = json_object_is_type(ports, json_type_array) ? json_object_array_length(ports) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		print_label(stdout, i == 0 ? "Ports" : "");
+		port_words(stdout, json_object_array_get_idx(ports, i), verbose);
+		putchar('\n');
+	}
+}
+
+static void print_counters(const char *label, struct json_object *counters)
 {
 	if (!counters)
 		return;
-	print_label(stdout, "Counters");
+	print_label(stdout, label);
 	puts("since the start");
 	json_object_object_foreach(counters, name, value) {
+		if (!json_object_is_type(value, json_type_int))
+			continue;
 		fputs("  ", stdout);
 		print_safe(stdout, text_of(name));
 		printf("%*s %12lld\n", MAX(20 - (int)strlen(name), 0), "",
@@ -68,9 +81,12 @@ enum end run_status(struct request *r)
 	} else {
 		for (const struct aspect *a = aspects; a->label; a++)
 			print_aspect(a, modem, r->verbose);
+		print_ports(json_member(status, "ports"), r->verbose);
 		if (r->verbose) {
 			print_daemon(json_member(status, "daemon"));
-			print_counters(json_member(modem, "counters"));
+			print_counters("Counters", json_member(modem, "counters"));
+			if (member_count(json_member(modem, "mux"), "starts") > 0)
+				print_counters("Mux", json_member(modem, "mux"));
 		}
 	}
 	json_object_put(status);

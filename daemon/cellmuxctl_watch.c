@@ -164,12 +164,25 @@ static void print_enabled(struct json_object *profiles)
 	note_free(&line);
 }
 
+static void print_port(const struct request *r, struct json_object *port)
+{
+	struct note n;
+
+	note_begin(&n);
+	if (n.f)
+		port_words(n.f, port, r->verbose);
+	print_line("Port", note_end(&n));
+	note_free(&n);
+}
+
 static void print_event(const struct request *r, struct json_object *old, struct json_object *params)
 {
 	if (r->json)
 		print_json(stdout, params);
 	else if (text_eq(json_member_text(params, "topic"), "job"))
 		print_job(json_member(params, "job"));
+	else if (json_member(params, "port"))
+		print_port(r, json_member(params, "port"));
 	else if (json_member(params, "ipa"))
 		print_ipa(json_member(params, "ipa"));
 	else if (json_member(params, "profiles"))
@@ -218,7 +231,7 @@ static enum end follow(struct request *r, int64_t seq, struct json_object **mode
 
 static enum end subscribe(struct request *r)
 {
-	static const char *const names[] = { "modem", "euicc", "ipa", "job" };
+	static const char *const names[] = { "modem", "ports", "euicc", "ipa", "job" };
 	struct json_object *params = json_object_new_object(), *topics = json_object_new_array();
 	struct json_object *result;
 	enum end e;

@@ -169,6 +169,52 @@ static void cell_words(FILE *f, struct json_object *modem, bool verbose)
 	put_part(f, area.n ? ", cell " : "cell ", json_member_text(network, "cell"), "");
 }
 
+static void mux_words(FILE *f, struct json_object *modem, bool verbose)
+{
+	struct json_object *mux = json_member(modem, "mux");
+	int64_t channels = member_count(mux, "channels"), size = member_count(mux, "frame_size");
+
+	(void)verbose;
+	if (!mux)
+		return;
+	if (!json_object_get_boolean(json_member(mux, "on"))) {
+		fputs("off", f);
+		return;
+	}
+	fprintf(f, "on, %lld channels, frames of %lld octets", (long long)channels, (long long)size);
+}
+
+/* --- virtual ports ------------------------------------------------------------------------------ */
+
+void port_words(FILE *f, struct json_object *port, bool verbose)
+{
+	static const struct tinted port_states[] = {
+		{ "free", TINT_NONE }, { "data", TINT_GOOD }, { 0 }
+	};
+	static const char *const words[][2] = {
+		{ "command", "in use" }, { "running", "in use" }, { "prompt", "in use" }, { "data", "data mode" },
+	};
+	struct text state = json_member_text(port, "state"), shown = state;
+	int64_t channel = member_count(port, "channel"), dropped = member_count(port, "dropped");
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (text_eq(state, words[i][0]))
+			shown = text_of(words[i][1]);
+	print_safe(f, json_member_text(port, "name"));
+	fputs(" ", f);
+	print_tinted(f, tint_of(port_states, state, TINT_GOOD), shown);
+	if (channel > 0)
+		fprintf(f, ", own channel %lld", (long long)channel);
+	if (!verbose)
+		return;
+	put_part(f, ", ", json_member_text(port, "path"), "");
+	fprintf(f, ", %lld clients, %lld commands, %lld octets in, %lld out",
+		(long long)member_count(port, "clients"), (long long)member_count(port, "commands"),
+		(long long)member_count(port, "octets_in"), (long long)member_count(port, "octets_out"));
+	if (dropped > 0)
+		fprintf(f, ", %lld times dropped", (long long)dropped);
+}
+
 /* --- signal ------------------------------------------------------------------------------------- */
 
 /*
@@ -264,6 +310,7 @@ static void problem_age(FILE *f, struct json_object *modem)
 const struct aspect aspects[] = {
 	{ "State",   "state",    state_words,   state_age },
 	{ "Device",  "state",    device_words,  NULL },
+	{ "Mux",     "mux",      mux_words,     NULL },
 	{ "Module",  "identity", module_words,  NULL },
 	{ "IMEI",    "identity", imei_words,    NULL },
 	{ "SIM",     "sim",      sim_words,     NULL },

@@ -96,6 +96,29 @@ static struct json_object *counters_to_json(const struct modem *m)
 	return o;
 }
 
+static struct json_object *mux_to_json(const struct modem *m)
+{
+	const struct modem_mux *x = &m->mux;
+	struct modem_mux_counters c = modem_mux_count(m);
+	struct json_object *o = json_object_new_object();
+
+	put_bool(o, "on", x->on);
+	put(o, "mode", x->on ? json_object_new_string("basic") : NULL);
+	put(o, "frame_size", x->on ? json_object_new_int64(x->cmux.o.n1) : NULL);
+	put_int(o, "channels", modem_mux_channels(m));
+	put(o, "since_s", x->on ? json_object_new_int64(seconds_since(x->since_ms)) : NULL);
+	put_int(o, "starts", c.starts);
+	put_int(o, "losses", c.losses);
+	put_int(o, "frames_sent", (int64_t)c.sent);
+	put_int(o, "frames_received", (int64_t)c.received);
+	put_int(o, "frames_torn", c.torn);
+	put_int(o, "frames_unknown", c.unknown);
+	put_int(o, "frames_dropped", c.dropped);
+	put_int(o, "retries", c.retries);
+	put_int(o, "checks", c.checks);
+	return o;
+}
+
 /* The line's own word, null where there is none. */
 static const char *power_name(const struct modem *m)
 {
@@ -120,6 +143,7 @@ struct json_object *modem_to_json(const struct modem *m)
 	put_text(o, "imei", st->imei);
 	put_text(o, "family", st->family);
 	put_text(o, "power", power_name(m));
+	put(o, "mux", mux_to_json(m));
 	put(o, "sim", sim_to_json(st));
 	put(o, "network", network_to_json(st));
 	put(o, "signal", signal_to_json(&st->signal));
@@ -137,7 +161,7 @@ struct json_object *modem_changes_to_json(unsigned what)
 		{ MODEM_CHANGED_STATE, "state" }, { MODEM_CHANGED_IDENTITY, "identity" },
 		{ MODEM_CHANGED_SIM, "sim" }, { MODEM_CHANGED_NETWORK, "network" },
 		{ MODEM_CHANGED_SIGNAL, "signal" }, { MODEM_CHANGED_PROBLEM, "problem" },
-		{ MODEM_CHANGED_POWER, "power" },
+		{ MODEM_CHANGED_POWER, "power" }, { MODEM_CHANGED_MUX, "mux" },
 	};
 	struct json_object *a = json_object_new_array();
 

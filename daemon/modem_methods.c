@@ -50,6 +50,7 @@ static struct json_object *snapshot(struct app *app)
 	json_object_object_add(o, "seq", json_object_new_int64((int64_t)ctl_seq(app->ctl)));
 	json_object_object_add(o, "daemon", d);
 	json_object_object_add(o, "modem", modem_to_json(&app->modem));
+	json_object_object_add(o, "ports", ports_to_json(&app->ports));
 	json_object_object_add(o, "euicc", euicc_brief_to_json(&app->ipa));
 	return o;
 }

@@ -105,6 +105,11 @@ static void on_refreshed(struct modem *m)
 	modem_methods_refreshed(container_of(m, struct app, modem));
 }
 
+static void on_port_changed(struct vports *p, struct vport *v)
+{
+	ports_changed(container_of(p, struct app, ports), v);
+}
+
 static void on_channel(struct modem *m, unsigned port, struct pipe *pipe)
 {
 	struct vports *p = &container_of(m, struct app, modem)->ports;
@@ -210,6 +215,7 @@ static int open_parts(struct app *app)
 	}
 	r = ctl_open(&app->ctl, &app->user, &o, methods, why);
 	if (r == 0) {
+		app->ports.changed = on_port_changed;
 		r = vports_open(&app->ports, &app->modem, s->ports, s->n_ports, s->run_dir, why);
 		if (r < 0)
 			ctl_close(app->ctl);

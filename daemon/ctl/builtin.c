@@ -5,7 +5,7 @@
 #include "ctl/server.h"
 #include "version.h"
 
-const char *const ctl_topics[] = { "modem", "euicc", "ipa", "job", NULL };
+const char *const ctl_topics[] = { "modem", "ports", "euicc", "ipa", "job", NULL };
 
 /* --- hello -------------------------------------------------------------------------------------- */
 

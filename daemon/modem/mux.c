@@ -21,6 +21,8 @@
 #define PAUSE_MS 500
 #define FAILURES_MAX 3
 #define STABLE_MS 60000
+/* A module that was given up is tried once more when it starts after this long. */
+#define FORGIVE_MS 600000
 
 static struct modem *modem_of(struct proc *p)
 {
@@ -119,6 +121,7 @@ static enum step_verdict judge_speed(struct proc *p)
 	if (p->answer.kind != CAUSE_TIMEOUT) {
 		log_info("modem", "the line runs at %u baud now", m->o.max_baud);
 		m->st.baud = m->o.max_baud;
+		modem_mark(m, MODEM_CHANGED_MUX);
 		return STEP_NEXT;
 	}
 	log_warning("modem", "no answer at %u baud; back to %u", m->o.max_baud, m->mux.old_baud);
@@ -133,7 +136,7 @@ static enum step_verdict judge_speed(struct proc *p)
 
 static bool mux_wanted(const struct modem *m)
 {
-	if (m->mux.failures >= FAILURES_MAX)
+	if (m->mux.failures >= FAILURES_MAX && ev_now_ms() - m->mux.gave_up_ms < FORGIVE_MS)
 		return false;
 	return m->o.cmux == MODEM_CMUX_YES || (m->o.cmux == MODEM_CMUX_AUTO && m->family->cmux);
 }
@@ -254,16 +257,56 @@ static void close_channels(struct modem *m)
 	bool lasted = ev_now_ms() - m->mux.since_ms > STABLE_MS;
 
 	m->mux.on = false;
+	modem_mark(m, MODEM_CHANGED_MUX);
 	/* A module that cannot do it well is spared it, until it comes anew. */
 	if (lasted || m->mux.leaving)
 		m->mux.failures = 0;
 	else if (!m->mux.restarted)
 		m->mux.failures++;
 	m->mux.restarted = false;
-	if (m->mux.failures == FAILURES_MAX)
-		log_warning("modem", "its mux does not last; not trying it any more");
+	if (m->mux.failures >= FAILURES_MAX) {
+		log_warning("modem", "its mux does not last; leaving it alone for a while");
+		m->mux.failures = FAILURES_MAX;
+		m->mux.gave_up_ms = ev_now_ms();
+	}
 	close_chats(m);
 	cmux_close(&m->mux.cmux);
+	m->mux.past = modem_mux_count(m);
+	m->mux.cmux.stats = (struct cmux_stats){ 0 };
+	m->mux.cmux.reader.torn = 0;
+}
+
+struct modem_mux_counters modem_mux_count(const struct modem *m)
+{
+	const struct cmux_stats *s = &m->mux.cmux.stats;
+	struct modem_mux_counters c = m->mux.past;
+
+	c.sent += s->sent;
+	c.received += s->received;
+	c.torn += m->mux.cmux.reader.torn;
+	c.retries += s->retries;
+	c.checks += s->checks;
+	c.unknown += s->unknown;
+	c.dropped += s->dropped;
+	return c;
+}
+
+unsigned modem_mux_channels(const struct modem *m)
+{
+	unsigned n = 0;
+
+	if (!m->mux.on)
+		return 0;
+	n = cmux_dlc_is_open(&m->mux.control) + cmux_dlc_is_open(&m->mux.card);
+	for (unsigned i = 0; i < MODEM_MUX_PORTS; i++)
+		n += cmux_dlc_is_open(&m->mux.ports[i]);
+	return n;
+}
+
+unsigned modem_mux_channel_of(const struct modem *m, unsigned port)
+{
+	return m->mux.on && port < MODEM_MUX_PORTS && cmux_dlc_is_open(&m->mux.ports[port]) ?
+		       m->mux.ports[port].dlci : 0;
 }
 
 /* The line is a bare one again; that the module thinks so too is made sure of by a sync. */
@@ -298,6 +341,7 @@ static void on_ended(struct cmux *c, enum cmux_end why)
 		proc_answer(&m->recipe, &refused);
 	} else {
 		log_warning("modem", "left its mux: %s", cmux_end_name(why));
+		m->mux.past.losses++;
 		m->mux.restarted = why == CMUX_END_RESTARTED;
 		modem_mux_drop(m);
 		modem_event(m, MODEM_EV_BOOTED);
@@ -312,6 +356,7 @@ static int open_mux(struct proc *p)
 	if (!m->mux.on)
 		return STEP_SKIP;
 	*c = (struct cmux){ .name = "mux", .started = on_started, .ended = on_ended };
+	m->mux.past.starts++;
 	c->o.n1 = m->mux.n1;
 	/* A pty and USB have no speed of their own: only a real UART is paced. */
 	c->o.baud = m->st.baud;
@@ -458,10 +503,11 @@ static enum step_verdict judge_set_up(struct proc *p)
 {
 	struct modem *m = modem_of(p);
 
+	modem_mark(m, MODEM_CHANGED_MUX);
 	if (p->answer.kind == CAUSE_LINK_LOST)
 		return STEP_FAIL;
 	if (m->mux.on)
-		log_info("modem", "muxed: %u channels", m->mux.next - 1);
+		log_info("modem", "muxed: %u channels", modem_mux_channels(m));
 	return STEP_NEXT;
 }
 
@@ -505,6 +551,7 @@ bool modem_mux_lost(struct modem *m)
 	if (!m->mux.on)
 		return false;
 	log_warning("modem", "has closed its channel for commands");
+	m->mux.past.losses++;
 	modem_mux_drop(m);
 	return true;
 }

@@ -14,6 +14,22 @@
 #include "modem/policy.h"
 #include "modem/vport.h"
 
+static const char *const state_names[_VPORT_STATE_MAX] = {
+	[VPORT_AWAY] = "free", [VPORT_COMMAND] = "command", [VPORT_RUNNING] = "running",
+	[VPORT_PROMPT] = "prompt", [VPORT_CONNECTED] = "data",
+};
+
+const char *vport_state_name(const struct vport *v)
+{
+	return state_names[v->state];
+}
+
+void vport_changed(struct vport *v)
+{
+	if (v->all->changed)
+		v->all->changed(v->all, v);
+}
+
 /* --- to the client ------------------------------------------------------------------------------ */
 
 /* A client that does not read loses what does not fit, whole pieces of it; nobody waits for it. */
@@ -21,7 +37,9 @@ void vport_write(struct vport *v, const void *data, size_t n)
 {
 	if (!n || v->state == VPORT_AWAY || v->lingers)
 		return;
-	if (pipe_write(&v->end.pipe, data, n) < 0 && v->stats.dropped++ % 1000 == 0)
+	if (pipe_write(&v->end.pipe, data, n) == 0)
+		v->stats.out += n;
+	else if (v->stats.dropped++ % 1000 == 0)
 		log_warning(v->o.name, "its client does not read, %zu octets dropped", n);
 }
 
@@ -270,6 +288,7 @@ static void on_step(struct ev_task *t)
 		vport_command_done(v, AT_OK, -1, nothing);
 		return;
 	}
+	v->stats.commands++;
 	switch (vport_rule(one, &v->abortable)) {
 	case VPORT_LOOK:
 		v->look = true;
@@ -446,6 +465,7 @@ static void on_received(struct pipe_user *u, struct text data)
 	struct vport *v = container_of(u, struct vport, user);
 
 	log_wire(v->o.name, '>', data.s, data.n);
+	v->stats.in += data.n;
 	vport_type(v, data);
 }
 
@@ -474,6 +494,8 @@ static void begin(struct vport *v)
 	forget(v);
 	vport_own_reset(v);
 	v->state = VPORT_COMMAND;
+	v->since_ms = ev_now_ms();
+	vport_changed(v);
 }
 
 static void end(struct vport *v)
@@ -481,7 +503,9 @@ static void end(struct vport *v)
 	vport_run_drop(v);
 	forget(v);
 	v->state = VPORT_AWAY;
+	v->since_ms = ev_now_ms();
 	vports_ready(v->all);
+	vport_changed(v);
 }
 
 /* The last line is done: who waits for the port gets it. */
@@ -566,6 +590,7 @@ int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX])
 	}
 	o.mode = mode;
 	v->state = VPORT_AWAY;
+	v->since_ms = ev_now_ms();
 	v->step.run = on_step;
 	v->user = (struct pipe_user){ on_received, on_drained, on_hung_up };
 	v->end.came = on_came;

@@ -52,6 +52,7 @@ void vport_data_connected(struct vport *v, struct text line)
 	else
 		vport_result(v, AT_CONNECT, -1, line);
 	v->state = VPORT_CONNECTED;
+	vport_changed(v);
 	v->tail_n = v->plus_n = 0;
 	v->plus_ms = 0;
 	v->typed_ms = ev_now_ms();
@@ -94,7 +95,12 @@ static void back_to_commands(struct vport *v, bool clean)
 	vport_data_stop(v);
 	at_give_back(v->chat, &v->cmd, clean);
 	log_info(v->o.name, "end of data mode");
+	if (v->lingers) {
+		vport_line_done(v);
+		return;
+	}
 	vport_line_done(v);
+	vport_changed(v);
 }
 
 void vport_data_hang_up(struct vport *v, const char *why)

@@ -86,6 +86,24 @@ static void say(struct vport *v, const char *name, const char *value)
 	vport_info(v, text_from(line, (size_t)n));
 }
 
+bool vport_own_setting(const struct vport *v, unsigned i, const char **ret_name, unsigned *ret_n,
+		       const char **ret_text)
+{
+	if (i >= _VPORT_NUMBER_MAX + _VPORT_TEXT_MAX)
+		return false;
+	*ret_text = NULL;
+	*ret_n = 0;
+	if (i < _VPORT_NUMBER_MAX) {
+		*ret_name = numbers[i].name;
+		*ret_n = v->own.n[i];
+	} else {
+		*ret_name = texts[i - _VPORT_NUMBER_MAX].name;
+		*ret_text = v->own.text[i - _VPORT_NUMBER_MAX];
+	}
+	*ret_name += **ret_name == '+';
+	return true;
+}
+
 /* --- what is asked for on behalf of all ------------------------------------------------------------- */
 
 static unsigned field(const char *value, unsigned i)

@@ -20,10 +20,18 @@ enum modem_cmux {
 struct modem;
 struct step;
 
+struct modem_mux_counters {
+	uint64_t sent, received;        /* frames */
+	uint32_t torn;                  /* what began like a frame and was none */
+	uint32_t retries, checks, unknown, dropped;
+	uint32_t starts, losses;        /* losses: it ended though nobody wanted that */
+};
+
 struct modem_mux {
 	bool on;                        /* the line is muxed: m->chat stands on a channel */
-	unsigned failures;              /* short lives in a row; after some it is not tried any more */
+	unsigned failures;              /* short lives in a row; after some it is left alone for a while */
 	uint64_t since_ms;
+	unsigned n1;                    /* octets of information per frame that is sent */
 
 	/* mux.c only */
 	struct cmux cmux;
@@ -31,7 +39,9 @@ struct modem_mux {
 	struct at_chat card_chat;
 	struct at_cmd cmd, card_setup;
 	char text[64];
-	unsigned n1, next, port;        /* the next channel's number; for which port */
+	unsigned next, port;            /* the next channel's number; for which port */
+	uint64_t gave_up_ms;
+	struct modem_mux_counters past; /* of muxes that have ended */
 	struct ev_alarm pause;
 	unsigned old_baud;
 	bool raised, speed_refused;     /* the line is faster than configured; it did not work */
@@ -39,6 +49,11 @@ struct modem_mux {
 };
 
 extern const struct step modem_mux_steps[];
+/* Since the start of the daemon. */
+struct modem_mux_counters modem_mux_count(const struct modem *m);
+/* How many channels are open, and which one is the port's own; 0: none. */
+unsigned modem_mux_channels(const struct modem *m);
+unsigned modem_mux_channel_of(const struct modem *m, unsigned port);
 /* There is something to do for the recipe. */
 bool modem_mux_wanted(const struct modem *m);
 /* The module does not mux any more, or must not: m->chat is on the bare line again. */

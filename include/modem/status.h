@@ -76,6 +76,7 @@ enum {
 	MODEM_CHANGED_SIGNAL = 1 << 4,
 	MODEM_CHANGED_PROBLEM = 1 << 5,
 	MODEM_CHANGED_POWER = 1 << 6,           /* what the STATUS line says */
+	MODEM_CHANGED_MUX = 1 << 7,             /* muxed or not any more; another line speed */
 };
 
 const char *modem_state_name(enum modem_state state);

@@ -85,12 +85,14 @@ struct modem;
 struct vports;
 
 struct vport_stats {
-	uint32_t clients, lines, dropped;
+	uint32_t clients, lines, commands, dropped;
+	uint64_t in, out;               /* octets from and to clients */
 };
 
 struct vport {
 	struct vport_options o;
 	struct vport_stats stats;
+	uint64_t since_ms;              /* since when its client is there, or it has none */
 
 	/* the layer's own, from here */
 	struct vports *all;
@@ -158,6 +160,8 @@ struct vport {
 };
 
 struct vports {
+	/* A client has come to this port or left it, or its data mode has begun or ended. May be NULL. */
+	void (*changed)(struct vports *p, struct vport *v);
 	struct modem *modem;
 	struct vport *ports[VPORTS_MAX];
 	size_t n;
@@ -188,6 +192,12 @@ void vports_doubt(struct vports *p);
 bool vports_touch_card(const struct modem *m, struct text line);
 /* The port's own channel is open, or gone (NULL). */
 void vport_set_channel(struct vport *v, struct pipe *pipe);
+
+/* What it is doing: "free" "command" "running" "prompt" "data". */
+const char *vport_state_name(const struct vport *v);
+/* A setting of the port, by its command without plus and AT ("E", "CMEE", "CSCS"), one after the other. */
+bool vport_own_setting(const struct vport *v, unsigned i, const char **ret_name, unsigned *ret_n,
+		       const char **ret_text);
 
 /* --- between the files ------------------------------------------------------------------------------- */
 
@@ -223,6 +233,8 @@ void vport_result(struct vport *v, enum at_end end, int code, struct text final)
 /* The command at hand has ended: the next one of the line, or the result. */
 void vport_command_done(struct vport *v, enum at_end end, int code, struct text final);
 void vport_line_done(struct vport *v);
+/* For all.changed(). */
+void vport_changed(struct vport *v);
 
 /* vport_run.c */
 void vport_run(struct vport *v, struct text command);

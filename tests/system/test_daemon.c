@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "support/port_client.h"
 #include "support/rig.h"
 
 static const char *argv0;
@@ -294,6 +295,7 @@ static unsigned undescribed(const char *text, struct json_object *o)
 
 static void everything_on_the_socket_is_described(void **state)
 {
+	static struct port_client client;
 	static struct rig_client c;
 	static char text[65536];
 	FILE *f = fopen("config/socket.md", "r");
@@ -307,7 +309,16 @@ static void everything_on_the_socket_is_described(void **state)
 	assert_non_null(f);
 	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
 	fclose(f);
-	start_both();
+	f = fopen(rig_path(&rig, "port.conf"), "w");
+	assert_non_null(f);
+	fputs("[port.at0]\n", f);
+	fclose(f);
+	rig_start_module(&rig, "--baud", "0", "--boot-ms", "20", NULL);
+	rig_start_daemon(&rig, "-c", rig_path(&rig, "port.conf"), NULL);
+	assert_true(rig_wait_state(&rig, "ready", 20000));
+	/* A port in use has more to be told of. */
+	port_client_open(&client, rig_path(&rig, "at0"));
+	port_client_ask(&client, "AT\r", PORT_CLIENT_OK, NULL);
 	assert_int_equal(rig_dial(&c, rig_path(&rig, "cellmux.sock"), 1000), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
 		struct json_object *o = rig_ask(&c, asked[i][0], asked[i][1], 10000);
@@ -318,6 +329,7 @@ static void everything_on_the_socket_is_described(void **state)
 		assert_int_equal(undescribed(text, o), 0);
 		json_object_put(o);
 	}
+	port_client_close(&client);
 	rig_hang_up(&c);
 }
 

@@ -191,6 +191,99 @@ static void a_port_opened_twice_is_one_client_until_both_have_closed(void **stat
 	}
 }
 
+/* --- what the control socket tells of them -------------------------------------------------------- */
+
+static struct json_object *member(struct json_object *o, const char *name)
+{
+	struct json_object *v = NULL;
+
+	if (!json_object_object_get_ex(o, name, &v))
+		fail_msg("no %s in %s", name, json_object_to_json_string(o));
+	return v;
+}
+
+static int64_t number(struct json_object *o, const char *name)
+{
+	return json_object_get_int64(member(o, name));
+}
+
+/* The next event of the ports tells of this port in this state; owned by the caller. */
+static struct json_object *hear_port(struct rig_client *c, const char *name, const char *state)
+{
+	struct json_object *o = rig_hear(c, 5000), *port;
+
+	if (!o)
+		fail_msg("no event for %s %s\n%s", name, state, daemon_program->said);
+	port = json_object_get(member(member(o, "params"), "port"));
+	assert_string_equal(json_object_get_string(member(port, "name")), name);
+	assert_string_equal(json_object_get_string(member(port, "state")), state);
+	json_object_put(o);
+	return port;
+}
+
+static void the_control_socket_tells_of_ports_and_mux(void **state)
+{
+	static struct rig_client events, asker;
+	struct json_object *o, *port, *mux;
+	struct port_client c;
+
+	(void)state;
+	rig_start_module(&rig, "--baud", "0", "--boot-ms", "200", NULL);
+	start_daemon(mux_conf);
+	assert_true(rig_wait_for(daemon_program, "muxed: 4 channels", 0, 10000));
+	assert_int_equal(rig_dial(&events, rig_path(&rig, "cellmux.sock"), 1000), 0);
+	assert_int_equal(rig_dial(&asker, rig_path(&rig, "cellmux.sock"), 1000), 0);
+	json_object_put(rig_ask(&events, "subscribe", "{\"topics\":[\"ports\"]}", 5000));
+	open_client(&c, "at0");
+	ask(&c, "ATE0+CMEE=2;+CREG=1;+CSCS=\"UCS2\"\r", OK);
+	ask(&c, "ATD*99#\r", "\r\nCONNECT 150000000\r\n");
+	json_object_put(hear_port(&events, "at0", "command"));
+	port = hear_port(&events, "at0", "data");
+	assert_true(json_object_get_boolean(member(port, "in_use")));
+	assert_int_equal(number(port, "channel"), 3);
+	assert_int_equal(number(port, "commands"), 5);
+	assert_int_equal(number(port, "clients"), 1);
+	assert_int_equal(number(port, "octets_in"), 41);
+	assert_int_equal(number(member(port, "settings"), "E"), 0);
+	assert_int_equal(number(member(port, "settings"), "CMEE"), 2);
+	assert_int_equal(number(member(port, "settings"), "CREG"), 1);
+	assert_string_equal(json_object_get_string(member(member(port, "settings"), "CSCS")), "\"UCS2\"");
+	json_object_put(port);
+
+	o = rig_ask(&asker, "status", NULL, 5000);
+	assert_non_null(o);
+	mux = member(member(o, "modem"), "mux");
+	assert_true(json_object_get_boolean(member(mux, "on")));
+	assert_string_equal(json_object_get_string(member(mux, "mode")), "basic");
+	assert_int_equal(number(mux, "channels"), 4);
+	assert_int_equal(number(mux, "frame_size"), 127);
+	assert_int_equal(number(mux, "starts"), 1);
+	assert_true(number(mux, "frames_sent") > 20 && number(mux, "frames_received") > 20);
+	assert_int_equal(number(member(o, "modem"), "baud"), 921600);
+	assert_int_equal(json_object_array_length(member(o, "ports")), 4);
+	assert_null(member(json_object_array_get_idx(member(o, "ports"), 3), "settings"));
+	json_object_put(o);
+
+	close(c.fd);
+	json_object_put(hear_port(&events, "at0", "free"));
+	/* The mux that the module forgets is counted, and is a change of the modem. */
+	json_object_put(rig_ask(&events, "subscribe", "{\"topics\":[\"modem\"]}", 5000));
+	assert_true(rig_tell_module(&rig, "reset"));
+	do {
+		o = rig_hear(&events, 60000);
+		assert_non_null(o);
+		mux = json_object_get(member(member(member(o, "params"), "modem"), "mux"));
+		json_object_put(o);
+		if (json_object_get_boolean(member(mux, "on")) && number(mux, "starts") == 2)
+			break;
+		json_object_put(mux);
+	} while (1);
+	assert_int_equal(number(mux, "losses"), 1);
+	json_object_put(mux);
+	rig_hang_up(&asker);
+	rig_hang_up(&events);
+}
+
 /* --- four clients -------------------------------------------------------------------------------------- */
 
 #define CLIENTS 4
@@ -520,6 +613,7 @@ int main(int argc, char **argv)
 		PORTS_TEST(a_module_that_restarts_in_its_mux_comes_back),
 		PORTS_TEST(a_client_that_comes_at_once_after_another_starts_anew),
 		PORTS_TEST(a_port_opened_twice_is_one_client_until_both_have_closed),
+		PORTS_TEST(the_control_socket_tells_of_ports_and_mux),
 		PORTS_TEST(four_clients_on_one_line_never_get_anothers_answer_or_settings),
 		PORTS_TEST(four_clients_on_a_mux_never_get_anothers_answer_or_settings),
 	};
