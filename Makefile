@@ -50,8 +50,9 @@ ifeq ($(WITH_COAP),yes)
 ifeq ($(COAP_PKG),)
 $(error WITH_COAP=yes: no libcoap 4.3.1 or later with DTLS was found by pkg-config)
 endif
+# The daemon loads it when it needs it (net/coap_lib.h); the simulators and tests are linked with it.
 LIBS_coap   := $(shell $(PKG_CONFIG) --libs $(COAP_PKG))
-CFLAGS_coap := -DWITH_COAP=1 $(shell $(PKG_CONFIG) --cflags $(COAP_PKG)) \
+CFLAGS_coap := -DWITH_COAP=1 -DCOAP_SONAME='"$(COAP_PKG).so.3"' $(shell $(PKG_CONFIG) --cflags $(COAP_PKG)) \
 	$(shell grep -qs 'use_cid;' $$($(PKG_CONFIG) --variable=includedir $(COAP_PKG))/coap3/coap_dtls.h && \
 		echo -DCOAP_HAS_CID=1)
 endif
@@ -61,8 +62,7 @@ with_coap   = $(if $(filter yes,$(WITH_COAP)),$(1),$(foreach f,$(1),$(if $(finds
 # libev and, before 3.x, mbedTLS come without a pkg-config file on Debian.
 LIBS_core   := $(shell $(PKG_CONFIG) --libs inih json-c) -lev
 LIBS_daemon := $(shell $(PKG_CONFIG) --libs libserialport) \
-	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares)) \
-	$(LIBS_coap)
+	$(if $(wildcard daemon/net/*.c),-lmbedtls -lmbedx509 -lmbedcrypto $(shell $(PKG_CONFIG) --libs libcares)) -ldl
 # Power lines: libgpiod 1.x or 2.x, whichever is there, or none. WITH_GPIO=no leaves it out.
 GPIOD       := $(shell $(PKG_CONFIG) --modversion libgpiod 2>/dev/null)
 WITH_GPIO   ?= $(if $(GPIOD),yes,no)
@@ -183,12 +183,12 @@ TEST_LIBS := $(O)/libsupport.a $(O)/libcellmux.a $(SIM_LIBS) $(O)/libcore.a
 $(UNIT) $(SWEEP): $(O)/tests/%: $(O)/obj/tests/%.o $(O)/obj/tests/unit/fake_ev.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_test) $(LIBS_daemon) $(LIBS_sim) $(LIBS_core)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_test) $(LIBS_daemon) $(LIBS_coap) $(LIBS_sim) $(LIBS_core)
 
 $(SYSTEM) $(BENCH): $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_test) $(LIBS_daemon) $(LIBS_sim) $(LIBS_core)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_test) $(LIBS_daemon) $(LIBS_coap) $(LIBS_sim) $(LIBS_core)
 
 ifeq ($(FLAVOUR),fuzz)
 FUZZ_MAIN :=
@@ -200,7 +200,7 @@ endif
 $(FUZZ): $(O)/tests/%: $(O)/obj/tests/%.o $(FUZZ_MAIN) $(O)/obj/tests/unit/fake_ev.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $(FUZZ_LD) -o $@ $^ $(LIBS_daemon) $(LIBS_sim) $(LIBS_core)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(FUZZ_LD) -o $@ $^ $(LIBS_daemon) $(LIBS_coap) $(LIBS_sim) $(LIBS_core)
 
 tests: $(BINS) $(UNIT) $(SWEEP) $(SYSTEM) $(FUZZ)
 

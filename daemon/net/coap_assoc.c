@@ -17,13 +17,13 @@
  */
 #include "net/coap_assoc.h"
 
-#include <coap3/coap.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "net/coap_lib.h"
 #include "net/crypto.h"
 #include "net/tls.h"
 #include "net/verify.h"
@@ -83,14 +83,6 @@ static const char *tls_name(void)
 	}
 }
 
-const char *coap_library(void)
-{
-	static char name[64];
-
-	snprintf(name, sizeof(name), "%.30s, %s", coap_package_version(), tls_name());
-	return name;
-}
-
 static void on_log(coap_log_t level, const char *message)
 {
 	struct text t = text_trim(text_of(message));
@@ -111,10 +103,15 @@ static void on_log(coap_log_t level, const char *message)
 		log_write(LOG_LEVEL_TRACE, "coap", "libcoap: %s", line);
 }
 
-static int start_library(void)
+static int start_library(char why[COAP_LIB_WHY_MAX])
 {
+	int r;
+
 	if (started)
 		return 0;
+	r = coap_lib_open(why);
+	if (r < 0)
+		return r;
 	coap_startup();
 	coap_set_log_handler(on_log);
 	coap_set_show_pdu_output(0);
@@ -122,7 +119,10 @@ static int start_library(void)
 	coap_set_log_level((coap_log_t)7);
 	coap_dtls_set_log_level((__typeof__(coap_dtls_get_log_level()))3);
 	started = true;
-	return coap_dtls_is_supported() ? 0 : -ENOTSUP;
+	if (coap_dtls_is_supported())
+		return 0;
+	snprintf(why, COAP_LIB_WHY_MAX, "libcoap was built without DTLS");
+	return -ENOTSUP;
 }
 
 void coap_library_close(void)
@@ -526,13 +526,14 @@ int coap_assoc_new(const struct coap_assoc_options *o, struct coap_assoc_user *u
 	struct coap_assoc *a = calloc(1, sizeof(*a));
 	struct sockaddr_in near;
 	char place[NET_ADDRESS_TEXT_MAX];
-	int r = a ? start_library() : -ENOMEM;
+	char reason[COAP_LIB_WHY_MAX] = "";
+	int r = a ? start_library(reason) : -ENOMEM;
 
 	if (r == 0)
 		r = crypto_open();
 	if (r < 0) {
-		net_error_set(why, CAUSE_LINK_LOST, NET_TLS, -r, "libcoap does not start: %s",
-			      r == -ENOTSUP ? "it was built without DTLS" : strerror(-r));
+		net_error_set(why, CAUSE_LINK_LOST, NET_TLS, -r, "%s",
+			      reason[0] ? reason : strerror(-r));
 		free(a);
 		return r;
 	}

@@ -68,8 +68,6 @@ const struct udp_figures *coap_assoc_figures(const struct coap_assoc *a);
 /* When the latest datagram went out; 0: none yet. */
 uint64_t coap_assoc_sent_ms(const struct coap_assoc *a);
 
-/* "libcoap 4.3.1, GnuTLS"; of the library that is there at run time. */
-const char *coap_library(void);
 /* For leak checks at the end of the process. */
 void coap_library_close(void);
 
