@@ -128,7 +128,7 @@ struct octets hand_es10(struct hand *h, struct octets command)
 
 struct octets hand_hex(struct hand *h, const char *digits)
 {
-	uint8_t command[512];
+	uint8_t command[2048];
 	size_t n;
 
 	assert_int_equal(hex_decode(text_of(digits), command, sizeof(command), &n), 0);

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "core/util.h"
-#include "sim/eim/relay.h"
+#include "sim/eim/esipa.h"
+#include "sim/eim/rsp.h"
 #include "support/ipabed.h"
 #include "support/test.h"
 
@@ -282,14 +283,15 @@ static struct relay {
 	unsigned begun_n;
 } relay;
 
-static struct se_rsp_order order_in_flight(void)
+static struct se_code order_in_flight(void)
 {
-	struct se_rsp_order order = { .address = "" };
+	struct se_code order = { .address = "" };
 	struct se_package *p;
 
-	list_for_each(p, &ipabed.account->packages, node)
+	list_for_each(p, &ipabed.account->packages, node) {
 		if (p->kind == SE_KIND_DOWNLOAD && p->state == SE_SENT)
-			se_rsp_order_of(octets_from(p->body, p->body_n), &order);
+			(void)se_code_parse(p->download->code, &order);
+	}
 	return order;
 }
 
@@ -317,37 +319,42 @@ static bool is_mine(struct octets note)
 	return false;
 }
 
-static void relay_answer(const char *body, const char *function, const struct se_rsp_order *order)
+static void relay_answer(const char *body, const char *function, const struct se_code *order)
 {
 	struct se_exchange *x = relay.x;
 	enum trouble t = ipabed_note(TO_SMDP_BY_EIM, function);
+	struct se_rsp_answer form = { .matching_id = order->matching_id };
+	struct se_rsp_reply got = { .code = 127 };
 	struct cause why = { 0 };
 	struct sdp_reply reply;
 	uint8_t error[16];
-	struct octets tid = { 0 };
 
 	relay.x = NULL;
 	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), t, &reply, &why);
 	x->status = 200;
-	if (cause_is_set(&why) ||
-	    se_rsp_answer(relay.tag, octets_text(sdp_blob_octets(&reply.body)), order->matching_id,
-			  &x->response, &x->response_n, &tid) < 0)
-		se_esipa_reply(x, octets_from(error, se_rsp_error(relay.tag, 127, error)));
-	remember(tid);
+	assert_int_equal(se_forms_parse("full", 0, &form.forms), 0);
+	if (!cause_is_set(&why))
+		se_rsp_read(relay.tag, octets_text(sdp_blob_octets(&reply.body)), &got);
+	if (got.code || se_rsp_write(relay.tag, &got, &form, &x->response, &x->response_n) < 0)
+		se_esipa_reply(x, octets_from(error, se_rsp_error(relay.tag, got.code ? got.code : 127,
+								  error)));
+	remember(got.part[SE_RSP_TID]);
+	se_rsp_reply_done(&got);
 	sdp_reply_done(&reply);
 	x->done(x);
 }
 
 static void on_relayed(struct ev_alarm *a)
 {
-	struct se_rsp_order order = order_in_flight();
+	struct se_code order = order_in_flight();
 	const char *function;
 	char *body;
 
 	(void)a;
 	if (!order.address[0])
 		snprintf(order.address, sizeof(order.address), "%s", IPABED_HOST);
-	body = se_rsp_request(relay.tag, relay.x->request, order.address, &function);
+	body = se_rsp_request(relay.tag, relay.x->request, order.address, octets_from(NULL, 0),
+			      &function);
 	assert_non_null(body);
 	relay_answer(body, function, &order);
 	free(body);
@@ -386,7 +393,7 @@ static void on_notify(struct se_relay *r, struct se_card *c, struct octets note)
 	(void)c;
 	if (!is_mine(note))
 		return;
-	body = se_rsp_request(0, note, IPABED_HOST, &function);
+	body = se_rsp_request(0, note, IPABED_HOST, octets_from(NULL, 0), &function);
 	assert_non_null(body);
 	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), NOTHING, &reply, &why);
 	sdp_reply_done(&reply);

@@ -5,6 +5,7 @@
 #include "support/test.h"
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #define ICCID "89000123456789012349"
 #define HOST "smdpp.rsp.test"
 #define DS_HOST "ds.rsp.test"
+#define SECRET "between us"
 #define CODE "LPA:1$" HOST "$TRAVEL-1"
 
 static const char *argv0;
@@ -280,6 +282,334 @@ static void a_profile_comes_straight_from_the_server_on_both_curves(void **state
 	}
 }
 
+/* --- what an eIM does for its IPA ------------------------------------------------------------- */
+
+/* One more option pair for the profile; NULL for none. */
+static void add_with(struct bed *b, const char *option, const char *value)
+{
+	good(b, SMDP(b, "add", "--iccid", ICCID, "--matching-id", "TRAVEL-1", "--name", "Travel",
+		     "--provider", "Op", "--size", "9000", option, value));
+}
+
+static void install_by(struct bed *b, enum mini_rsp_delivery how)
+{
+	expect_end(b, mini_rsp_download(&b->rsp), MINI_RSP_INSTALLED);
+	mini_rsp_deliver(&b->rsp, how);
+	expect_account(b, "installed as A0000005591010FFFFFFFF8900001100: " ICCID);
+	expect_told(b);
+}
+
+/*
+ * An IPA that leaves everything to its eIM and as much out as it may: the trigger is empty, the
+ * eIM has address, matchingId and confirmation code, makes ctxParams1, looks at the metadata, and
+ * puts together again what the card signed.
+ */
+static void a_short_spoken_ipa_is_understood_on_both_curves(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(curves); i++) {
+		bed_open(&b, curves[i]);
+		add_with(&b, "--cc", SECRET);
+		b.rsp.download_data = b.rsp.ctx_params = b.rsp.metadata = b.rsp.minimize = true;
+		good(&b, EIM(&b, "queue", EID, "data-request", "capabilities", "info1", "info2",
+			     "device"));
+		good(&b, EIM(&b, "queue", EID, "download", CODE "$2.999.10$1", "--hold",
+			     "--confirmation-code", SECRET, "--indirect"));
+		/* The data request is answered on the way. */
+		assert_true(mini_rsp_fetch(&b.rsp));
+		assert_int_equal(b.rsp.order, MINI_RSP_HELD);
+		install_by(&b, i ? MINI_RSP_COMPACT : MINI_RSP_AS_TRIGGER_RESULT);
+		assert_non_null(strstr(b.ran->said, ICCID));
+		assert_false(b.rsp.had_tid);
+		assert_false(b.rsp.had_matching_id);
+		assert_true(b.rsp.had_ctx_params);
+		assert_false(b.rsp.had_metadata);
+		assert_true(b.rsp.had_hash_cc);
+		assert_int_equal(b.rsp.ci_n, 4);
+		good(&b, EIM(&b, "results", EID));
+		assert_non_null(strstr(b.ran->said, "\"Travel\" of Op, from " HOST ", indirect"));
+		/* The code is nobody's business. */
+		assert_null(strstr(b.ran->said, SECRET));
+		bed_close(&b);
+	}
+}
+
+/* What the eIM answers is settable, whatever was declared. */
+static void answers_are_as_they_are_ordered(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "card", EID, "--answers", "no-tid,ci=8,bare"));
+	good(&b, EIM(&b, "queue", EID, "download", CODE));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	install_by(&b, MINI_RSP_AS_NOTIFICATION);
+	assert_false(b.rsp.had_tid);
+	assert_false(b.rsp.had_matching_id);
+	assert_false(b.rsp.had_ctx_params);
+	assert_true(b.rsp.had_metadata);
+	assert_int_equal(b.rsp.ci_n, 8);
+	bed_close(&b);
+}
+
+static void the_default_server_and_an_sm_ds_lead_to_profiles_too(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		bed_open(&b, "nist");
+		if (i == 0) {
+			good(&b, SMDP(&b, "add", "--iccid", ICCID, "--matching-id", "", "--eid", EID,
+				      "--size", "9000"));
+			good(&b, EIM(&b, "queue", EID, "download", "--default-smdp"));
+			b.rsp.default_address = HOST;
+		} else {
+			add_profile(&b);
+			good(&b, SMDP(&b, "event", "add", EID, "TRAVEL-1", HOST));
+			if (i == 1)
+				good(&b, EIM(&b, "queue", EID, "download", "--smds", DS_HOST));
+			else
+				good(&b, EIM(&b, "queue", EID, "download", "--smds", DS_HOST, "--hold"));
+			b.rsp.download_data = i == 2;
+		}
+		assert_true(mini_rsp_fetch(&b.rsp));
+		assert_int_equal(b.rsp.order, i == 0 ? MINI_RSP_DEFAULT :
+					      i == 1 ? MINI_RSP_SMDS : MINI_RSP_HELD);
+		install_by(&b, MINI_RSP_AS_TRIGGER_RESULT);
+		bed_close(&b);
+	}
+}
+
+/* --- what an eIM refuses ---------------------------------------------------------------------- */
+
+static void what_does_not_fit_the_order_is_refused(void **state)
+{
+	static const struct {
+		const char *code, *feature, *option, *value;
+		int end;
+		uint32_t error;
+	} rows[] = {
+		/* Another SM-DP+ than the OID says. */
+		{ CODE "$2.999.11", "none", NULL, NULL, MINI_RSP_INITIATE, 51 },
+		/* A server that is not there, by its name: no --smdp leads anywhere else. */
+		{ "LPA:1$other.rsp.test$TRAVEL-1", "none", NULL, NULL, MINI_RSP_INITIATE, 127 },
+		{ "LPA:1$" HOST "$WRONG", "none", NULL, NULL, MINI_RSP_AUTHENTICATE_CLIENT, 6 },
+		/* Policy rules, where the IPA leaves them to the eIM. */
+		{ CODE, "indirect,metadata", "--ppr", "no-disable", MINI_RSP_AUTHENTICATE_CLIENT, 50 },
+		/* A confirmation code that nobody has. */
+		{ CODE, "none", "--cc", SECRET, MINI_RSP_PREPARE, 1 },
+	};
+	static struct bed b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bed_open(&b, "nist");
+		add_with(&b, rows[i].option, rows[i].value);
+		good(&b, EIM(&b, "card", EID, "--features", rows[i].feature));
+		good(&b, EIM(&b, "queue", EID, "download", rows[i].code));
+		assert_true(mini_rsp_fetch(&b.rsp));
+		expect_end(&b, mini_rsp_download(&b.rsp), rows[i].end);
+		if (b.rsp.error != rows[i].error)
+			fail_msg("row %zu: error %u", i, b.rsp.error);
+		mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
+		assert_int_equal(EIM(&b, "results", EID, "--wait", "20"), 4);
+		bed_close(&b);
+	}
+}
+
+/* The metadata in the package are another profile's. */
+static void a_package_with_other_metadata_is_kept_back(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "card", EID, "--features", "indirect,metadata"));
+	good(&b, SMDP(&b, "fault", "wrong-metadata"));
+	good(&b, EIM(&b, "queue", EID, "download", CODE));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_GET_PACKAGE);
+	assert_int_equal(b.rsp.error, 50);
+	bed_close(&b);
+}
+
+static void another_server_than_the_ordered_one_is_not_asked(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "queue", EID, "download", CODE));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	assert_int_equal(text_copy(TEXT("else.rsp.test"), b.rsp.address, sizeof(b.rsp.address)), 0);
+	expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_INITIATE);
+	assert_int_equal(b.rsp.error, 50);
+	/* And a transaction id that is no order's. */
+	assert_int_equal(text_copy(TEXT(HOST), b.rsp.address, sizeof(b.rsp.address)), 0);
+	b.rsp.tx.p[0] ^= 1;
+	expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_INITIATE);
+	assert_int_equal(b.rsp.error, 52);
+	/* The order itself is as it was. */
+	b.rsp.tx.p[0] ^= 1;
+	install_by(&b, MINI_RSP_AS_TRIGGER_RESULT);
+	bed_close(&b);
+}
+
+static void a_cancelled_session_ends_the_order_or_does_not(void **state)
+{
+	static const struct {
+		int reason;
+		bool compact;
+		int results;            /* the exit code */
+		const char *state;
+	} rows[] = {
+		{ 3, false, 4, "error" }, { 3, true, 4, "error" }, { 1, true, 3, "released" },
+	};
+	static struct bed b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bed_open(&b, "nist");
+		add_profile(&b);
+		good(&b, EIM(&b, "queue", EID, "download", CODE));
+		assert_true(mini_rsp_fetch(&b.rsp));
+		b.rsp.cancel_reason = rows[i].reason;
+		b.rsp.cancel_compact = rows[i].compact;
+		expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_CANCELLED);
+		good(&b, SMDP(&b, "wait", ICCID, rows[i].state, "--timeout", "5"));
+		assert_int_equal(EIM(&b, "results", EID), rows[i].results);
+		if (rows[i].reason == 3)
+			assert_non_null(strstr(b.ran->said, "session cancelled, pprNotAllowed(3)"));
+		bed_close(&b);
+	}
+}
+
+/* --- the result's way to the SM-DP+ ----------------------------------------------------------- */
+
+/* The SM-DP+ is away when the result comes, and the eIM is killed meanwhile: it gets it all the same. */
+static void a_result_reaches_its_server_whatever_happens(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "queue", EID, "download", CODE));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_INSTALLED);
+	assert_int_equal(rig_stop(b.dp), 0);
+	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
+	good(&b, EIM(&b, "results", EID, "--wait", "20", "--json"));
+	assert_non_null(strstr(b.ran->said, "\"told\":\"pending\""));
+	kill(b.eim->pid, SIGKILL);
+	rig_wait_end(b.eim, 10000);
+	mini_ipa_hang_up(&b.ipa);
+	serve_smdp(&b);
+	serve_eim(&b);
+	expect_told(&b);
+	/* Twice is too often, even when the IPA says it again. */
+	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_NOTIFICATION);
+	good(&b, SMDP(&b, "notifications", "--json"));
+	assert_non_null(strstr(b.ran->said, "\"deliveries\":1"));
+	EIM(&b, "results", EID, "--json");
+	assert_non_null(strstr(b.ran->said, "\"told\":\"told\""));
+	bed_close(&b);
+}
+
+static void an_ipa_that_goes_the_other_way_is_noticed(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "queue", EID, "download", CODE, "--direct"));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	install_by(&b, MINI_RSP_AS_TRIGGER_RESULT);
+	good(&b, EIM(&b, "log"));
+	assert_non_null(strstr(b.ran->said, "was ordered direct and went indirect"));
+	bed_close(&b);
+}
+
+/* A result whose signature is not the card's is neither counted nor passed on. */
+static void a_forged_result_is_not_taken(void **state)
+{
+	static struct bed b;
+
+	(void)state;
+	bed_open(&b, "nist");
+	add_profile(&b);
+	good(&b, EIM(&b, "queue", EID, "download", CODE));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	expect_end(&b, mini_rsp_download(&b.rsp), MINI_RSP_INSTALLED);
+	b.rsp.result.p[b.rsp.result.n - 1] ^= 1;
+	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
+	assert_int_equal(EIM(&b, "results", EID), 3);
+	good(&b, SMDP(&b, "notifications", "--json"));
+	assert_null(strstr(b.ran->said, "deliveries"));
+	b.rsp.result.p[b.rsp.result.n - 1] ^= 1;
+	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
+	expect_told(&b);
+	bed_close(&b);
+}
+
+/* --- the configuration on the card ------------------------------------------------------------ */
+
+/* The entry of this eIM on the card says that it offers indirect downloads. */
+static bool card_says_indirect(struct bed *b)
+{
+	struct octets list = hand_hex(&b->hand, "BF5500");
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, list), entry;
+	bool says = false;
+
+	top = tlv_enter(&top, 0xbf55);
+	top = tlv_enter(&top, 0xa0);
+	entry = tlv_enter(&top, 0x30);
+	for (; tlv_more(&entry); tlv_skip(&entry))
+		says |= tlv_peek(&entry) == 0x89;
+	assert_int_equal(doc.fault, TLV_OK);
+	return says;
+}
+
+static void a_card_is_told_whether_it_may_go_through_the_eim(void **state)
+{
+	static const struct {
+		const char *command;    /* for sim-eim indirect; NULL: as init had it */
+		const char *option;     /* for sim-eim config; NULL: none */
+		bool indirect;
+	} rows[] = {
+		{ NULL, NULL, true }, { NULL, "no", false }, { "no", NULL, false },
+		{ "no", "yes", true }, { "yes", NULL, true },
+	};
+	static struct bed b;
+	static char digits[4096];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct octets answer;
+
+		bed_open(&b, "nist");
+		if (rows[i].command)
+			good(&b, EIM(&b, "indirect", rows[i].command));
+		good(&b, EIM(&b, "config", rig_path(&b.rig, "eim"), rows[i].option ? "--indirect" : NULL,
+			     rows[i].option));
+		assert_int_equal(text_copy(text_trim(text_of(b.ran->said)), digits, sizeof(digits)),
+				 0);
+		answer = hand_hex(&b.hand, digits);
+		assert_memory_equal(answer.p, "\xbf\x57", 2);
+		assert_int_equal(card_says_indirect(&b), rows[i].indirect);
+		bed_close(&b);
+	}
+}
+
 /* --- the README ------------------------------------------------------------------------------- */
 
 #define README "tests/sim/eim/README.md"
@@ -406,16 +736,28 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_profile_comes_through_the_eim_on_both_curves),
 		cmocka_unit_test(a_profile_comes_straight_from_the_server_on_both_curves),
+		cmocka_unit_test(a_short_spoken_ipa_is_understood_on_both_curves),
+		cmocka_unit_test(answers_are_as_they_are_ordered),
+		cmocka_unit_test(the_default_server_and_an_sm_ds_lead_to_profiles_too),
+		cmocka_unit_test(what_does_not_fit_the_order_is_refused),
+		cmocka_unit_test(a_package_with_other_metadata_is_kept_back),
+		cmocka_unit_test(another_server_than_the_ordered_one_is_not_asked),
+		cmocka_unit_test(a_cancelled_session_ends_the_order_or_does_not),
+		cmocka_unit_test(a_result_reaches_its_server_whatever_happens),
+		cmocka_unit_test(an_ipa_that_goes_the_other_way_is_noticed),
+		cmocka_unit_test(a_forged_result_is_not_taken),
+		cmocka_unit_test(a_card_is_told_whether_it_may_go_through_the_eim),
 		cmocka_unit_test(the_commands_of_the_readme_do_what_it_says),
 	};
 	int r;
 
 	argv0 = argv[0];
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	log_set_level(LOG_LEVEL_ERROR);
 	if (ev_open() < 0)
 		return 1;
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	ev_close();
-	(void)argc;
 	return r;
 }

@@ -647,7 +647,8 @@ static void downloads_are_concluded_by_either_way(void **state)
 		ask(example("HandleNotification with that result (direct download)"), 204).n, 0);
 	assert_int_equal(p->state, SE_DONE);
 	assert_int_equal(p->verdict, SE_VERIFIED);
-	assert_string_equal(p->outcome, "installed as A0000005591010FFFFFFFF8900001100");
+	assert_string_equal(p->outcome, "installed as A0000005591010FFFFFFFF8900001100: "
+				    "89000123456789012341, from dp.example, direct");
 	same(ask(provide(result), 200), octets_of_hex("BF50023000"), "again");
 	assert_int_equal(p->results, 1);
 	assert_int_equal(p->duplicates, 1);

@@ -5,6 +5,7 @@
  */
 #include "support/test.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "codec/base64.h"
 #include "core/hex.h"
 #include "core/util.h"
-#include "sim/eim/relay.h"
+#include "sim/eim/rsp.h"
 #include "support/examples.h"
 #include "support/mini_ipa.h"
 #include "support/rig.h"
@@ -30,23 +31,53 @@ static const char *argv0;
 static void orders_are_read_from_the_trigger(void **state)
 {
 	static const struct {
-		const char *hex, *address, *matching_id;
+		const char *hex, *address, *matching_id, *oid;
+		bool confirmation;
 	} rows[] = {
-		{ "A0168014312464702E6578616D706C65244D415443482D31", "dp.example", "MATCH-1" },
-		{ "A00F800D312464702E6578616D706C6524", "dp.example", "" },
-		{ "A0028100", "", "" },
-		{ "", "", "" },
-		{ "A0058003322478", "", "" },
+		{ "A0168014312464702E6578616D706C65244D415443482D31", "dp.example", "MATCH-1", "" },
+		{ "A00F800D312464702E6578616D706C6524", "dp.example", "", "" },
+		/* 1$dp$M$2.999.10$1 */
+		{ "A013801131246470244D24322E3939392E31302431", "dp", "M", "2.999.10", true },
+		{ "A0028100", "", "", "" },
+		{ "", "", "", "" },
+		{ "A0058003322478", "", "", "" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct se_rsp_order order;
+		struct text code = se_trigger_code(octets_of_hex(rows[i].hex));
+		struct se_code parts = { .address = "" };
+		char text[256];
 
-		se_rsp_order_of(octets_of_hex(rows[i].hex), &order);
-		assert_string_equal(order.address, rows[i].address);
-		assert_string_equal(order.matching_id, rows[i].matching_id);
+		assert_int_equal(text_copy(code, text, sizeof(text)), 0);
+		assert_int_equal(se_code_parse(text, &parts), rows[i].address[0] != '\0');
+		assert_string_equal(parts.address, rows[i].address);
+		assert_string_equal(parts.matching_id, rows[i].matching_id);
+		assert_string_equal(parts.oid, rows[i].oid);
+		assert_int_equal(parts.confirmation, rows[i].confirmation);
 	}
+}
+
+/* An ES9+ body as ESipa's answer, allocated. */
+static struct octets answer_of(uint32_t tag, const char *body, const char *answers)
+{
+	struct se_rsp_answer a = { .matching_id = "MATCH-1" };
+	struct se_rsp_reply reply;
+	static uint8_t error[16];
+	uint8_t *out = NULL;
+	size_t n = 0;
+
+	assert_int_equal(se_forms_parse(answers, 0, &a.forms), 0);
+	se_rsp_read(tag, text_of(body), &reply);
+	if (!reply.code && se_rsp_write(tag, &reply, &a, &out, &n) < 0)
+		reply.code = 127;
+	if (reply.code) {
+		n = se_rsp_error(tag, reply.code, error);
+		out = malloc(n);
+		memcpy(out, error, n);
+	}
+	se_rsp_reply_done(&reply);
+	return octets_from(out, n);
 }
 
 static struct json_object *member(struct json_object *o, const char *name)
@@ -77,23 +108,19 @@ static void recorded_answers_become_esipa_answers(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json_object *all = member(file, "exchanges"), *response;
 		const char *text;
-		struct octets tid, got;
+		struct octets answer, tid;
 		struct tlv_doc doc;
 		struct tlv top, body;
-		uint8_t *answer;
 		uint32_t tag;
-		size_t n;
 
 		response = member(json_object_array_get_idx(all, rows[i].exchange), "response");
 		text = json_object_to_json_string(response);
-		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(text), "", &answer, &n, &tid),
-				 0);
-		top = tlv_open(&doc, octets_from(answer, n));
+		answer = answer_of(rows[i].tag, text, "full,bare");
+		top = tlv_open(&doc, answer);
 		body = tlv_enter(&top, rows[i].tag);
 		body = tlv_enter(&body, 0xA0);
-		got = tlv_take(&body, 0x80);
-		assert_true(octets_same(got, tid));
-		assert_true(octets_same(got, octets_of_hex("B903D7AE0D48B87706CA2AC22F243C55")));
+		tid = tlv_take(&body, 0x80);
+		assert_true(octets_same(tid, octets_of_hex("B903D7AE0D48B87706CA2AC22F243C55")));
 		for (size_t k = 0; k < 4 && rows[i].members[k]; k++) {
 			const char *digits =
 				json_object_get_string(member(response, rows[i].members[k]));
@@ -107,8 +134,59 @@ static void recorded_answers_become_esipa_answers(void **state)
 		}
 		tlv_end(&body);
 		assert_int_equal(doc.fault, TLV_OK);
-		free(answer);
+		free((void *)answer.p);
 	}
+	json_object_put(file);
+}
+
+/* What a compact answer has and has not. */
+static void answers_are_as_long_as_they_are_ordered(void **state)
+{
+	static const struct {
+		const char *answers;
+		bool tid, matching_id, metadata;
+		size_t ci;
+	} rows[] = {
+		{ "full", true, true, true, 20 }, { "auto", true, true, true, 20 },
+		{ "no-tid", false, true, true, 20 }, { "full,ci=1", true, true, true, 1 },
+		{ "bare", true, false, true, 20 }, { "compact,matching-id", false, true, false, 4 },
+		{ "no-metadata", true, true, false, 20 },
+	};
+	struct json_object *file = vectors_json("tests/vectors/rsp/es9p.json");
+	struct json_object *all = member(file, "exchanges");
+	struct se_forms f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct octets answer[2];
+		struct tlv_doc doc;
+		struct tlv body;
+
+		for (int k = 0; k < 2; k++)
+			answer[k] = answer_of(k ? 0xBF3B : 0xBF39, json_object_to_json_string(
+				member(json_object_array_get_idx(all, (size_t)k), "response")),
+				rows[i].answers);
+		body = tlv_open(&doc, answer[0]);
+		body = tlv_enter(&body, 0xBF39);
+		body = tlv_enter(&body, 0xA0);
+		assert_int_equal(tlv_maybe(&body, 0x80).n, rows[i].tid ? 16 : 0);
+		tlv_skip(&body);
+		tlv_skip(&body);
+		assert_int_equal(tlv_take(&body, 0x04).n, rows[i].ci);
+		tlv_skip(&body);
+		assert_int_equal(tlv_maybe(&body, 0x0C).n, rows[i].matching_id ? 7 : 0);
+		tlv_end(&body);
+		assert_int_equal(doc.fault, TLV_OK);
+		body = tlv_open(&doc, answer[1]);
+		body = tlv_enter(&body, 0xBF3B);
+		body = tlv_enter(&body, 0xA0);
+		tlv_maybe(&body, 0x80);
+		assert_int_equal(tlv_peek(&body), rows[i].metadata ? 0xBF25 : 0x30);
+		free((void *)answer[0].p);
+		free((void *)answer[1].p);
+	}
+	assert_int_equal(se_forms_parse("full,ci=21", 0, &f), -EINVAL);
+	assert_int_equal(se_forms_parse("nonsense", 0, &f), -EINVAL);
 	json_object_put(file);
 }
 
@@ -127,18 +205,15 @@ static void refusals_become_their_numbers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct octets tid;
-		uint8_t *answer;
-		size_t n;
+		struct octets answer;
 
 		snprintf(body, sizeof(body),
 			 "{\"header\":{\"functionExecutionStatus\":{\"status\":\"Failed\","
 			 "\"statusCodeData\":{\"subjectCode\":\"%s\",\"reasonCode\":\"%s\"}}}}",
 			 rows[i].subject, rows[i].reason);
-		assert_int_equal(se_rsp_answer(rows[i].tag, text_of(body), "", &answer, &n, &tid),
-				 0);
-		assert_true(octets_same(octets_from(answer, n), octets_of_hex(rows[i].hex)));
-		free(answer);
+		answer = answer_of(rows[i].tag, body, "full");
+		assert_true(octets_same(answer, octets_of_hex(rows[i].hex)));
+		free((void *)answer.p);
 	}
 }
 
@@ -153,40 +228,96 @@ static void nonsense_becomes_an_undefined_error(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct octets tid;
-		uint8_t *answer;
-		size_t n;
+		struct octets answer = answer_of(0xBF39, rows[i], "full");
 
-		assert_int_equal(se_rsp_answer(0xBF39, text_of(rows[i]), "", &answer, &n, &tid), 0);
-		assert_true(octets_same(octets_from(answer, n), octets_of_hex("BF390381017F")));
-		free(answer);
+		assert_true(octets_same(answer, octets_of_hex("BF390381017F")));
+		free((void *)answer.p);
 	}
+}
+
+#define OK_HEADER "\"header\":{\"functionExecutionStatus\":{\"status\":\"Executed-Success\"}}"
+
+/* The first event of an SM-DS is ordered from the IPA; where there is none, nothing is. */
+static void events_become_orders(void **state)
+{
+	struct octets answer;
+
+	(void)state;
+	answer = answer_of(0xBF3B, "{" OK_HEADER ",\"transactionId\":\"0102\",\"eventEntries\":["
+			   "{\"eventId\":\"E-1\",\"rspServerAddress\":\"dp.example\"},"
+			   "{\"eventId\":\"E-2\",\"rspServerAddress\":\"dp2.example\"}]}", "full");
+	/* 1$dp.example$E-1 */
+	assert_true(octets_same(answer, octets_of_hex("BF3B1DA11B80020102BF5414A0128010"
+						      "312464702E6578616D706C6524452D31")));
+	free((void *)answer.p);
+	answer = answer_of(0xBF3B, "{" OK_HEADER ",\"transactionId\":\"0102\",\"eventEntries\":[]}",
+			   "full");
+	assert_true(octets_same(answer, octets_of_hex("BF3B06A10480020102")));
+	free((void *)answer.p);
+}
+
+/* A confirmation code as PrepareDownload wants it, by the recorded session. */
+static void the_hash_of_a_confirmation_code_is_the_recorded_one(void **state)
+{
+	struct json_object *v = vectors_json("tests/vectors/rsp/session/nist-cc-ppk.json");
+	struct octets tid = json_octets(v, "transactionId"), wanted = json_octets(v, "hashCc");
+	uint8_t hash[32];
+
+	(void)state;
+	se_rsp_hash_cc(json_object_get_string(member(v, "confirmationCode")), tid, hash);
+	assert_true(octets_same(wanted, octets_from(hash, sizeof(hash))));
+	assert_true(se_rsp_wants_code(json_octets(v, "smdpSigned2")));
+	json_object_put(v);
+}
+
+static void metadata_are_compared_with_those_in_the_package(void **state)
+{
+	struct octets bpp = example("BoundProfilePackage");
+	struct octets metadata = example("Profile metadata (StoreMetadataRequest)");
+	uint8_t copy[64];
+
+	(void)state;
+	assert_true(se_rsp_same_metadata(bpp, metadata));
+	memcpy(copy, metadata.p, metadata.n);
+	copy[10] ^= 1;
+	assert_false(se_rsp_same_metadata(bpp, octets_from(copy, metadata.n)));
+	assert_false(se_rsp_same_metadata(bpp, octets_from(metadata.p, metadata.n - 1)));
+	assert_false(se_rsp_has_ppr(metadata));
+	assert_true(se_rsp_has_ppr(octets_of_hex("BF2504" "99020640")));
+	assert_false(se_rsp_has_ppr(octets_of_hex("BF2504" "99020780")));
 }
 
 static void requests_become_those_of_es9(void **state)
 {
+	const struct octets none = { NULL, 0 };
 	const char *function;
 	char *text;
 
 	(void)state;
 	text = se_rsp_request(0xBF39, example("ESipa InitiateAuthentication request"), "dp.example",
-			      &function);
+			      none, &function);
 	assert_string_equal(function, "initiateAuthentication");
 	assert_non_null(strstr(text, "\"euiccChallenge\":\"AQIDBAUGBwgJCgsMDQ4PEA==\""));
 	assert_non_null(strstr(text, "\"smdpAddress\":\"dp.example\""));
 	assert_non_null(strstr(text, "\"euiccInfo1\":\"vyA1"));
 	free(text);
-	text = se_rsp_request(0xBF3B, example("ESipa AuthenticateClient request"), "", &function);
+	text = se_rsp_request(0xBF3B, example("ESipa AuthenticateClient request"), "", none,
+			      &function);
 	assert_non_null(strstr(text, "\"transactionId\":\"00112233445566778899AABBCCDDEEFF\""));
 	assert_non_null(strstr(text, "\"authenticateServerResponse\":\"vzi"));
 	free(text);
-	text = se_rsp_request(0xBF41, example("ESipa CancelSession request (the content of the "
-					      "answer goes into A1)"), "", &function);
-	assert_non_null(strstr(text, "\"cancelSessionResponse\":\"v0F"));
+	/* Left out by the IPA, put in by the eIM. */
+	text = se_rsp_request(0xBF39, octets_of_hex("BF39128110000102030405060708090A0B0C0D0E0F"),
+			      "x", octets_of_hex("BF200382010A"), &function);
+	assert_non_null(strstr(text, "\"euiccInfo1\":\"vyADggEK\""));
+	free(text);
+	text = se_rsp_request(0xBF41, octets_of_hex("BF410A80020102BF4103810105"), "", none, &function);
+	assert_string_equal(function, "cancelSession");
+	assert_non_null(strstr(text, "\"cancelSessionResponse\":\"v0EDgQEF\""));
 	free(text);
 	assert_null(se_rsp_request(0xBF3B, example("ESipa GetBoundProfilePackage request"), "",
-				   &function));
-	assert_null(se_rsp_request(0xBF39, octets_of_hex("BF3900"), "x", &function));
+				   none, &function));
+	assert_null(se_rsp_request(0xBF39, octets_of_hex("BF3900"), "x", none, &function));
 }
 
 /* --- the whole way ---------------------------------------------------------------------------- */
@@ -458,10 +589,10 @@ static void the_order_decides_where_it_goes(void **state)
 	(void)state;
 	rig_open(&rig, argv0);
 	start_servers();
-	/* Not known at this SM-DP+'s TLS certificate: refused on the way, reported as undefined. */
+	/* A transaction id that is none of this eIM's. */
 	assert_int_equal(mini_ipa_post(&ipa, request), 0);
 	assert_int_equal(ipa.status, 200);
-	assert_true(octets_same(octets_from(ipa.body, ipa.n), octets_of_hex("BF390381017F")));
+	assert_true(octets_same(octets_from(ipa.body, ipa.n), octets_of_hex("BF3903810134")));
 	/* A session that never began. */
 	assert_int_equal(mini_ipa_post(&ipa, example("ESipa AuthenticateClient request")), 0);
 	assert_true(octets_same(octets_from(ipa.body, ipa.n), octets_of_hex("BF3B0382010A")));
@@ -475,7 +606,11 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(orders_are_read_from_the_trigger),
 		cmocka_unit_test(recorded_answers_become_esipa_answers),
+		cmocka_unit_test(answers_are_as_long_as_they_are_ordered),
 		cmocka_unit_test(refusals_become_their_numbers),
+		cmocka_unit_test(events_become_orders),
+		cmocka_unit_test(the_hash_of_a_confirmation_code_is_the_recorded_one),
+		cmocka_unit_test(metadata_are_compared_with_those_in_the_package),
 		cmocka_unit_test(nonsense_becomes_an_undefined_error),
 		cmocka_unit_test(requests_become_those_of_es9),
 		cmocka_unit_test(a_profile_is_downloaded_through_the_eim),

@@ -87,7 +87,7 @@ void se_upload_done(struct se_upload *u)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-bool se_download_block(const struct se_download *d, const struct se_block *b, bool asked,
+bool se_body_block(const struct se_body *d, const struct se_block *b, bool asked,
 		       struct se_coap_reply *ret)
 {
 	size_t at = (size_t)b->num * se_block_size(b), n;
@@ -110,8 +110,8 @@ bool se_download_block(const struct se_download *d, const struct se_block *b, bo
 	return true;
 }
 
-void se_download_done(struct se_download *d)
+void se_body_done(struct se_body *d)
 {
 	free(d->body);
-	*d = (struct se_download){ .body = NULL };
+	*d = (struct se_body){ .body = NULL };
 }

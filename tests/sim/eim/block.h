@@ -71,7 +71,7 @@ struct se_coap_reply {
 };
 
 /* A whole answer that is fetched block by block. */
-struct se_download {
+struct se_body {
 	uint8_t *body;
 	size_t n;
 	struct se_coap_reply head;      /* code, format, etag of every block */
@@ -82,8 +82,8 @@ struct se_download {
  * Block number b->num of that size into ret. False: it lies beyond the end. An answer that fits
  * into one block has no Block2 option unless it was asked for (asked).
  */
-bool se_download_block(const struct se_download *d, const struct se_block *b, bool asked,
+bool se_body_block(const struct se_body *d, const struct se_block *b, bool asked,
 		       struct se_coap_reply *ret);
-void se_download_done(struct se_download *d);
+void se_body_done(struct se_body *d);
 
 #endif

@@ -85,7 +85,7 @@ struct se_coap_peer {
 	struct se_coap_recent recent[SE_COAP_RECENT];
 	size_t turn;
 	struct se_upload upload;
-	struct se_download download;
+	struct se_body answer;
 	struct list_node jobs;
 	struct ev_task close;
 	bool greeted;

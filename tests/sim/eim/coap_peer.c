@@ -48,7 +48,7 @@ void se_coap_peer_free(struct se_coap_peer *p)
 	}
 	ev_task_stop(&p->close);
 	se_upload_done(&p->upload);
-	se_download_done(&p->download);
+	se_body_done(&p->answer);
 	list_del(&p->node);
 	p->coap->n--;
 	free(p);
@@ -224,7 +224,7 @@ static void reply_with(struct se_coap_job *j, unsigned status, int32_t format)
 {
 	struct se_coap_peer *p = j->peer;
 	struct se_coap_habits *h = &p->coap->habits;
-	struct se_download *d = &p->download;
+	struct se_body *d = &p->answer;
 	struct se_exchange *x = &j->x;
 	struct se_coap_reply first;
 	unsigned code = code_from(x, status);
@@ -233,7 +233,7 @@ static void reply_with(struct se_coap_job *j, unsigned status, int32_t format)
 	if (code >= 400) {
 		text_reply(&first, code, status == 400 ? "the message is not ESipa" : "");
 	} else {
-		se_download_done(d);
+		se_body_done(d);
 		d->body = take(x->response);
 		d->n = code == 204 ? 0 : x->response_n;
 		d->until_ms = ev_now_ms() + KEEP_MS;
@@ -243,7 +243,7 @@ static void reply_with(struct se_coap_job *j, unsigned status, int32_t format)
 		d->head.has_etag = !h->no_etag;
 		memcpy(d->head.etag, &etag, SE_ETAG_LEN);
 		j->block2.num = 0;
-		(void)se_download_block(d, &j->block2, j->asked_block2 && !h->big_first_block,
+		(void)se_body_block(d, &j->block2, j->asked_block2 && !h->big_first_block,
 					&first);
 	}
 	first.has_block1 = j->has_block1;
@@ -429,9 +429,9 @@ static void next_block(struct se_coap_job *j)
 		drop(j, p->closes);
 		return;
 	}
-	if (!p->download.body || ev_now_ms() > p->download.until_ms)
+	if (!p->answer.body || ev_now_ms() > p->answer.until_ms)
 		refuse(j, 400, "empty input");
-	else if (!se_download_block(&p->download, &j->block2, true, &r))
+	else if (!se_body_block(&p->answer, &j->block2, true, &r))
 		refuse(j, 400, "there is no such block");
 	else
 		give(j, &r);

@@ -127,6 +127,58 @@ static int set_number(const char *value, uint32_t *ret)
 	return text_to_u32(text_of(value), 10, ret);
 }
 
+/* "direct,indirect,minimize": IpaCapabilities as if the IPA had told them. */
+static int set_features(struct se_card *card, const char *value)
+{
+	static const struct {
+		const char *name;
+		uint8_t bit;
+	} names[] = {
+		{ "direct", SE_IPA_DIRECT },	      { "indirect", SE_IPA_INDIRECT },
+		{ "download-data", SE_IPA_DOWNLOAD_DATA }, { "ctx-params", SE_IPA_CTX_PARAMS },
+		{ "metadata", SE_IPA_METADATA },      { "minimize", SE_IPA_MINIMIZE },
+	};
+	struct text rest = text_of(value);
+	uint8_t features = 0;
+
+	while (rest.n && !text_eq(rest, "none")) {
+		struct text one = text_cut(&rest, ',');
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(names) && !text_eq(one, names[i].name))
+			i++;
+		if (i == ARRAY_SIZE(names))
+			return -EINVAL;
+		features |= names[i].bit;
+	}
+	card->features = features;
+	card->has_features = true;
+	return 0;
+}
+
+/* Options of sim-eim card that are words. -ENOENT: it is none of these. */
+static int set_word(const struct se_command *c, struct se_card *card, const char *key,
+		    const char *value)
+{
+	struct se_forms forms;
+
+	if (!strcmp(key, "--features"))
+		return set_features(card, value) < 0 ? usage(c, "--features %s: see --help", value) : 0;
+	if (!strcmp(key, "--answers")) {
+		if (se_forms_parse(value, 0, &forms) < 0 ||
+		    text_copy(text_of(value), card->answers, sizeof(card->answers)) < 0)
+			return usage(c, "--answers %s: see --help", value);
+		return 0;
+	}
+	if (!strcmp(key, "--allow-ppr")) {
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return usage(c, "--allow-ppr %s: expected yes or no", value);
+		card->allow_ppr = value[0] == 'y';
+		return 0;
+	}
+	return -ENOENT;
+}
+
 static int run_card(struct se_server *s, const struct se_command *c)
 {
 	struct se_card *card = the_card(s, c, true);
@@ -151,6 +203,9 @@ static int run_card(struct se_server *s, const struct se_command *c)
 			eum = value;
 		} else if (!strcmp(key, "--euicc-cert")) {
 			euicc = value;
+		} else if ((k = set_word(c, card, key, value)) != -ENOENT) {
+			if (k)
+				return k;
 		} else if (set_number(value, &v) < 0) {
 			return usage(c, "%s %s: expected a number", key, value);
 		} else if (!strcmp(key, "--counter")) {
@@ -271,6 +326,20 @@ static int run_unreachable(struct se_server *s, const struct se_command *c)
 	return SE_EXIT_OK;
 }
 
+static int run_indirect(struct se_server *s, const struct se_command *c)
+{
+	const char *word = c->argc > 1 ? c->argv[1] : "";
+
+	if (c->argc > 1 && strcmp(word, "yes") != 0 && strcmp(word, "no") != 0)
+		return usage(c, "%s: expected yes or no", word);
+	if (c->argc > 1)
+		s->eim->indirect = word[0] == 'y';
+	fprintf(c->out, "%s%s\n", s->eim->indirect ? "yes" : "no",
+		s->eim->indirect && !s->eim->relay ? ", but there is no --smdp" : "");
+	return c->argc > 1 && se_store_save_eim(s->eim) < 0 ? usage(c, "cannot write the state") :
+							      SE_EXIT_OK;
+}
+
 static int run_coaps(struct se_server *s, const struct se_command *c)
 {
 	if (!s->coap)
@@ -345,10 +414,18 @@ static const struct command commands[] = {
 	  "A card that is not known yet is created (see sim-eim card --help).\n\n" },
 	{ "card", run_card,
 	  "sim-eim card EID [--version 1.0|1.1|1.2|1.3] [--token N] [--counter N] [--last-seq N]\n"
-	  "             [--eum-cert FILE --euicc-cert FILE]\n"
+	  "             [--eum-cert FILE --euicc-cert FILE] [--features LIST] [--answers LIST]\n"
+	  "             [--allow-ppr yes|no]\n"
 	  "Creates or changes a card: the layout of its messages, its association token, the counter of\n"
 	  "the last package, the number of the last result, the certificates its results are verified\n"
-	  "with (without them they are asked for before the first package).\n" },
+	  "with (without them they are asked for before the first package).\n"
+	  "For indirect downloads:\n"
+	  "  --features: IpaCapabilities, none or some of direct indirect download-data ctx-params\n"
+	  "             metadata minimize, with commas; else those of the last data-request capabilities\n"
+	  "  --answers: auto (as the features say), full, compact, or words with commas: tid no-tid\n"
+	  "             ci=OCTETS (of the CI's key identifier) matching-id ctx-params bare (which of them\n"
+	  "             InitiateAuthentication is answered with) metadata no-metadata (AuthenticateClient)\n"
+	  "  --allow-ppr: lets profiles with policy rules through where it looks at metadata (no)\n" },
 	{ "remove", run_remove, "sim-eim remove EID: forgets a card and everything about it.\n" },
 	{ "cancel", run_cancel,
 	  "sim-eim cancel EID [NUMBER]: takes one package, or all that have no result, out of the queue.\n" },
@@ -365,6 +442,9 @@ static const struct command commands[] = {
 	  "sim-eim reachable: ends unreachable and lost-after-switch.\n" },
 	{ "unreachable", run_unreachable,
 	  "sim-eim unreachable [SECONDS]: closes the listener and resets every connection.\n" },
+	{ "indirect", run_indirect,
+	  "sim-eim indirect [yes|no]: whether configurations made from now on (sim-eim config, add-eim)\n"
+	  "offer indirect downloads. A card that has one already: queue update-eim --id ID --indirect.\n" },
 	{ "coaps", run_coaps,
 	  "sim-eim coaps [show]: the network's rules and what happened in it.\n"
 	  "sim-eim coaps net RULES | none: loss=PERCENT loss-up= loss-down= duplicate= reorder= delay=MS\n"

@@ -131,6 +131,8 @@ int se_config_own(struct se_eim *e, const struct se_config_wish *wish, uint8_t *
 			       .has_protocols = true,
 			       .protocols = e->protocols };
 	struct material m;
+	unsigned port;
+	bool coaps;
 	size_t n;
 
 	*ret_why = NULL;
@@ -139,9 +141,14 @@ int se_config_own(struct se_eim *e, const struct se_config_wish *wish, uint8_t *
 		return -ENOENT;
 	}
 	c.counter = wish->has_counter ? wish->counter : card ? card->counter : 0;
-	c.indirect = e->indirect && (!card || card->version != SE_V1_0);
-	snprintf(m.fqdn, sizeof(m.fqdn), e->port && e->port != 443 ? "%s:%u" : "%s", e->fqdn,
-		 e->port);
+	c.indirect = (wish->indirect < 0 ? e->indirect : wish->indirect) &&
+		     (!card || card->version != SE_V1_0);
+	coaps = wish->transport && !strcmp(wish->transport, "coaps");
+	if (wish->transport)
+		c.protocols = coaps ? 0x40 : !strcmp(wish->transport, "both") ? 0xC0 : 0x80;
+	port = coaps ? e->coap_port : e->port;
+	snprintf(m.fqdn, sizeof(m.fqdn), port && port != (coaps ? 5684 : 443) ? "%s:%u" : "%s",
+		 e->fqdn, port);
 	c.fqdn = wish->fqdn ? wish->fqdn : m.fqdn;
 	if (wish->key_cert) {
 		c.cert = octets_from(e->cert, e->cert_n);

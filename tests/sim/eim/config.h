@@ -43,6 +43,8 @@ struct se_config_wish {
 	const char *eid;
 	bool has_counter;
 	uint32_t counter;
+	int indirect;                   /* 1, 0; -1: the eIM's */
+	const char *transport;          /* "https", "coaps", "both"; NULL: the eIM's bits */
 };
 
 int se_config_own(struct se_eim *e, const struct se_config_wish *wish, uint8_t *dst, size_t cap,

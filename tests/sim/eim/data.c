@@ -12,6 +12,7 @@ static bool is_data(const struct se_package *p)
 
 struct data_parts {
 	struct octets eum, euicc, tx, token;
+	struct octets info1, info2, device, capabilities;
 };
 
 static void take_lists(struct se_eim *e, struct se_card *c, struct tlv list, bool results,
@@ -84,6 +85,30 @@ static void learn(struct se_eim *e, struct se_card *c, const struct data_parts *
 	se_words_add(w, " certificates verified");
 }
 
+static size_t keep(uint8_t *dst, size_t cap, struct octets v, size_t before)
+{
+	if (!v.n || v.n > cap)
+		return before;
+	memcpy(dst, v.p, v.n);
+	return v.n;
+}
+
+/* What an indirect download in compact forms needs. */
+static void learn_more(struct se_card *c, const struct data_parts *d)
+{
+	struct tlv_doc doc;
+	struct tlv w = tlv_open(&doc, d->capabilities);
+	struct octets features = tlv_maybe(&w, 0x80);
+
+	c->info1_n = keep(c->info1, sizeof(c->info1), d->info1, c->info1_n);
+	c->info2_n = keep(c->info2, sizeof(c->info2), d->info2, c->info2_n);
+	c->device_n = keep(c->device, sizeof(c->device), d->device, c->device_n);
+	if (features.n >= 2) {
+		c->has_features = true;
+		c->features = features.p[1];
+	}
+}
+
 static void say_tag(struct se_words *w, uint32_t tag)
 {
 	static const struct {
@@ -107,6 +132,7 @@ static void take_data_ok(struct se_eim *e, struct se_card *c, struct tlv body, s
 			 struct se_words *w, struct se_acks *acks)
 {
 	struct text text;
+	uint32_t t;
 
 	while (tlv_more(&body)) {
 		uint32_t tag = tlv_peek(&body);
@@ -135,6 +161,23 @@ static void take_data_ok(struct se_eim *e, struct se_card *c, struct tlv body, s
 			break;
 		case 0x87:
 			d->tx = tlv_take(&body, tag);
+			break;
+		case 0xBF20:
+			say_tag(w, tag);
+			d->info1 = tlv_take_whole(&body, &t);
+			break;
+		case 0xBF22:
+			say_tag(w, tag);
+			d->info2 = tlv_take_whole(&body, &t);
+			break;
+		case 0x88:
+		case 0xA8:
+			say_tag(w, tag);
+			d->capabilities = tlv_take(&body, tag);
+			break;
+		case 0xA9:
+			say_tag(w, tag);
+			d->device = tlv_take(&body, tag);
 			break;
 		case 0x80:
 		case 0x81:
@@ -166,6 +209,7 @@ void se_data_take(struct se_eim *e, struct se_card *c, struct octets response, s
 		error = false;
 		take_data_ok(e, c, tlv_enter(&body, 0xA0), &d, &w, acks);
 		learn(e, c, &d, &w);
+		learn_more(c, &d);
 	} else if (tlv_peek(&body) == 0xA1) {
 		in = tlv_enter(&body, 0xA1);
 		d.tx = tlv_maybe(&in, 0x80);

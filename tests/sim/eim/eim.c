@@ -36,6 +36,19 @@ const char *const se_version_names[_SE_VERSION_MAX] = {
 	[SE_V1_3] = "1.3",
 };
 
+const char *const se_way_names[_SE_WAY_MAX] = {
+	[SE_WAY_OPEN] = "-",
+	[SE_WAY_DIRECT] = "direct",
+	[SE_WAY_INDIRECT] = "indirect",
+};
+
+const char *const se_told_names[_SE_TOLD_MAX] = {
+	[SE_TOLD_NOTHING] = "-",
+	[SE_TOLD_PENDING] = "pending",
+	[SE_TOLD] = "told",
+	[SE_TOLD_IN_VAIN] = "in vain",
+};
+
 int se_name_find(const char *const *names, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -146,6 +159,13 @@ struct se_package *se_package_new(struct se_card *c, enum se_kind kind, const ch
 	p->kind = kind;
 	snprintf(p->what, sizeof(p->what), "%s", what);
 	p->queued_ms = se_clock_ms();
+	if (kind == SE_KIND_DOWNLOAD) {
+		p->download = calloc(1, sizeof(*p->download));
+		if (!p->download) {
+			free(p);
+			return NULL;
+		}
+	}
 	list_add(&c->packages, &p->node);
 	c->packages_n++;
 	return p;
@@ -159,6 +179,9 @@ void se_package_free(struct se_package *p)
 	free(p->body);
 	free(p->message);
 	free(p->result);
+	if (p->download)
+		free(p->download->note);
+	free(p->download);
 	free(p);
 }
 
@@ -189,6 +212,20 @@ struct se_package *se_package_by_tx(struct se_card *c, struct octets tx)
 	return NULL;
 }
 
+struct se_package *se_package_by_tid(struct se_card *c, struct octets tid)
+{
+	struct se_package *p;
+
+	if (!tid.n)
+		return NULL;
+	list_for_each(p, &c->packages, node) {
+		if (p->download &&
+		    octets_same(octets_from(p->download->tid, p->download->tid_n), tid))
+			return p;
+	}
+	return NULL;
+}
+
 struct se_package *se_package_in_flight(struct se_card *c,
 					bool (*fits)(const struct se_package *p))
 {
@@ -205,6 +242,69 @@ void se_package_conclude(struct se_package *p, enum se_state state)
 {
 	p->state = state;
 	p->done_ms = se_clock_ms();
+}
+
+/* --- forms ------------------------------------------------------------------------------------ */
+
+#define CI_LEN 20u
+#define CI_SHORT 4u                     /* enough to tell a handful of CIs apart */
+
+static void forms_of(uint8_t features, struct se_forms *f)
+{
+	bool small = features & SE_IPA_MINIMIZE;
+
+	*f = (struct se_forms){ .tid = !small, .ci_n = small ? CI_SHORT : CI_LEN,
+				.ctx = features & SE_IPA_CTX_PARAMS ? SE_CTX_PARAMS :
+								      SE_CTX_MATCHING_ID,
+				.metadata = !(features & SE_IPA_METADATA) };
+}
+
+int se_forms_parse(const char *text, uint8_t features, struct se_forms *ret)
+{
+	struct text rest = text_of(text);
+	struct se_forms f;
+	uint32_t n;
+
+	forms_of(features, &f);
+	while (rest.n) {
+		struct text one = text_cut(&rest, ','), name = text_cut(&one, '=');
+
+		if (text_eq(name, "auto"))
+			forms_of(features, &f);
+		else if (text_eq(name, "full"))
+			forms_of(0, &f);
+		else if (text_eq(name, "compact"))
+			forms_of(SE_IPA_MINIMIZE | SE_IPA_CTX_PARAMS | SE_IPA_METADATA, &f);
+		else if (text_eq(name, "tid"))
+			f.tid = true;
+		else if (text_eq(name, "no-tid"))
+			f.tid = false;
+		else if (text_eq(name, "matching-id"))
+			f.ctx = SE_CTX_MATCHING_ID;
+		else if (text_eq(name, "ctx-params"))
+			f.ctx = SE_CTX_PARAMS;
+		else if (text_eq(name, "bare"))
+			f.ctx = SE_CTX_NOTHING;
+		else if (text_eq(name, "metadata"))
+			f.metadata = true;
+		else if (text_eq(name, "no-metadata"))
+			f.metadata = false;
+		else if (text_eq(name, "ci") && text_to_u32(one, 10, &n) == 0 && n && n <= CI_LEN)
+			f.ci_n = n;
+		else
+			return -EINVAL;
+	}
+	*ret = f;
+	return 0;
+}
+
+struct se_forms se_card_forms(const struct se_card *c)
+{
+	struct se_forms f;
+
+	if (se_forms_parse(c->answers, c->has_features ? c->features : 0, &f) < 0)
+		forms_of(0, &f);
+	return f;
 }
 
 /* --- digits ----------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@
 #define SE_NOTES_MAX 1024               /* notifications remembered per card */
 #define SE_WHAT_MAX 512
 #define SE_OUTCOME_MAX 1024
+#define SE_INFO_MAX 1024                /* EUICCInfo1, EUICCInfo2, whole */
+#define SE_DEVICE_MAX 256               /* DeviceInfo, content */
 
 /* --- one package ------------------------------------------------------------------------------ */
 
@@ -54,6 +56,43 @@ enum se_verdict {
 	SE_UNVERIFIED,          /* taken although there was nothing to check it with */
 	SE_WRONG,               /* a signature that is not right: nothing was taken */
 	_SE_VERDICT_MAX
+};
+
+/* Which way a profile went to the card. */
+enum se_way { SE_WAY_OPEN, SE_WAY_DIRECT, SE_WAY_INDIRECT, _SE_WAY_MAX };
+
+/* Whether the SM-DP+ has the result of an indirect download. */
+enum se_told {
+	SE_TOLD_NOTHING,        /* there is none, or the IPA tells it */
+	SE_TOLD_PENDING,
+	SE_TOLD,
+	SE_TOLD_IN_VAIN,        /* tried too often */
+	_SE_TOLD_MAX
+};
+
+#define SE_CODE_MAX 256
+#define SE_TID_MAX 16
+
+/* What a ProfileDownloadTriggerRequest is about, and what came of it. */
+struct se_download {
+	char code[SE_CODE_MAX];         /* activation code without "LPA:"; "" default SM-DP+, SM-DS */
+	char smds[128];                 /* SM-DS of a code that is held; "" none */
+	char confirmation[64];          /* confirmation code that the eIM holds; "" none */
+	enum se_way wanted, way;
+	/* of the last session through this eIM */
+	uint8_t tid[SE_TID_MAX];
+	size_t tid_n;
+	char event[SE_CODE_MAX];        /* activation code an SM-DS has led to; "" none */
+	char ended[96];                 /* how it ended before there was a package; "" it did not */
+	/* of what was delivered; "" not known */
+	char address[128];
+	char iccid[24];
+	char name[65], provider[33];
+	char aid[33];
+	enum se_told told;
+	unsigned tries;                 /* deliveries to the SM-DP+ */
+	uint8_t *note;                  /* the result for the SM-DP+, whole */
+	size_t note_n;
 };
 
 struct se_package {
@@ -87,6 +126,7 @@ struct se_package {
 	char outcome[SE_OUTCOME_MAX];
 	uint8_t *result;                /* the last one, as it came */
 	size_t result_n;
+	struct se_download *download;   /* of that kind only */
 	uint64_t queued_ms, sent_ms, done_ms;   /* since 1970 */
 };
 
@@ -103,6 +143,26 @@ struct se_note {
 /* --- one card --------------------------------------------------------------------------------- */
 
 enum se_version { SE_V1_0, SE_V1_1, SE_V1_2, SE_V1_3, _SE_VERSION_MAX };
+
+/* IpaCapabilities, bits of the first octet of ipaFeatures. */
+enum {
+	SE_IPA_DIRECT = 0x80,
+	SE_IPA_INDIRECT = 0x40,
+	SE_IPA_DOWNLOAD_DATA = 0x20,    /* the eIM keeps the order's data */
+	SE_IPA_CTX_PARAMS = 0x10,       /* the eIM makes ctxParams1 */
+	SE_IPA_METADATA = 0x08,         /* the eIM looks at metadata and policy rules */
+	SE_IPA_MINIMIZE = 0x04,         /* compact forms */
+};
+
+enum se_ctx { SE_CTX_MATCHING_ID, SE_CTX_PARAMS, SE_CTX_NOTHING };
+
+/* How the answers of an indirect download are written for a card's IPA. */
+struct se_forms {
+	bool tid;                       /* transactionId in them */
+	unsigned ci_n;                  /* octets of the CI's key identifier, 20: whole */
+	enum se_ctx ctx;
+	bool metadata;                  /* profileMetadata; without it the eIM has looked at it */
+};
 
 struct se_card {
 	struct list_node node;
@@ -125,6 +185,13 @@ struct se_card {
 	unsigned remarks;               /* deviations from the references, all told in the log */
 	uint64_t last_poll_ms;
 	char profiles[SE_OUTCOME_MAX];  /* as last listed */
+	/* as data responses told it; length 0 not known */
+	bool has_features;
+	uint8_t features;
+	uint8_t info1[SE_INFO_MAX], info2[SE_INFO_MAX], device[SE_DEVICE_MAX];
+	size_t info1_n, info2_n, device_n;
+	char answers[64];               /* forms as ordered; "" or "auto": as the features say */
+	bool allow_ppr;                 /* profiles with policy rules are let through */
 };
 
 /* --- the eIM ---------------------------------------------------------------------------------- */
@@ -161,6 +228,8 @@ extern const char *const se_kind_names[_SE_KIND_MAX];
 extern const char *const se_state_names[_SE_STATE_MAX];
 extern const char *const se_verdict_names[_SE_VERDICT_MAX];
 extern const char *const se_version_names[_SE_VERSION_MAX];
+extern const char *const se_way_names[_SE_WAY_MAX];
+extern const char *const se_told_names[_SE_TOLD_MAX];
 
 /* A name in a table: its index, or -EINVAL. */
 int se_name_find(const char *const *names, size_t n, const char *name);
@@ -182,7 +251,17 @@ int se_package_set(uint8_t **dst, size_t *dst_n, struct octets v);
 struct se_package *se_package_by_tx(struct se_card *c, struct octets tx);
 struct se_package *se_package_in_flight(struct se_card *c,
 					bool (*fits)(const struct se_package *p));
+/* The download whose last session has this transaction; NULL: none. */
+struct se_package *se_package_by_tid(struct se_card *c, struct octets tid);
 void se_package_conclude(struct se_package *p, enum se_state state);
+
+/*
+ * "auto", or words with commas between: full compact tid no-tid ci=OCTETS matching-id ctx-params bare
+ * metadata no-metadata. -EINVAL.
+ */
+int se_forms_parse(const char *text, uint8_t features, struct se_forms *ret);
+/* Those of a card, as ordered and as its IPA declares. */
+struct se_forms se_card_forms(const struct se_card *c);
 
 uint64_t se_clock_ms(void);             /* since 1970 */
 

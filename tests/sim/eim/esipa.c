@@ -5,6 +5,7 @@
 
 #include "core/hex.h"
 #include "core/util.h"
+#include "sim/eim/expand.h"
 #include "sim/eim/package.h"
 #include "sim/eim/result.h"
 #include "sim/eim/store.h"
@@ -267,6 +268,25 @@ static void forward_installation(struct se_eim *e, struct se_card *c, struct oct
 		e->relay->notify(e->relay, c, tlv_take_whole(&body, &tag));
 }
 
+/* Made whole if it is compact and can be; counted; passed on. */
+static void take_note(struct se_eim *e, struct se_card *c, struct octets note, struct se_acks *acks)
+{
+	uint8_t buf[2 * SE_CERT_MAX + 1024];
+	struct tlv_out w = { .buf = buf, .cap = sizeof(buf) };
+	bool compact = note.n && (note.p[0] == 0xA0 || note.p[0] == 0xA1);
+
+	if (compact && e->relay && e->relay->expand(e->relay, c, note, &w) == 0) {
+		note = octets_from(buf, w.len);
+		compact = false;
+	}
+	if (!se_note_take(e, c, note, acks) || compact)
+		return;
+	if (se_package_by_tid(c, se_installation_tid(note)))
+		se_download_note(e, c, note);
+	if (e->relay)
+		e->relay->notify(e->relay, c, note);
+}
+
 /* One alternative of BF50. False: it is none. */
 static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets one,
 			     struct se_acks *acks)
@@ -284,8 +304,8 @@ static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets 
 		se_data_take(e, c, one, acks);
 		return true;
 	case 0xBF54:
-		se_download_take(e, c, one);
-		forward_installation(e, c, one);
+		if (se_download_take(e, c, one))
+			forward_installation(e, c, one);
 		return true;
 	case 0x30:
 		w = tlv_enter(&top, 0x30);
@@ -297,7 +317,7 @@ static bool take_alternative(struct se_eim *e, struct se_card *c, struct octets 
 		if (!tlv_more(&w))
 			se_remark(e, c, "an empty notification list beside the result");
 		while (tlv_more(&w))
-			se_note_take(e, c, tlv_take_whole(&w, &inner), acks);
+			take_note(e, c, tlv_take_whole(&w, &inner), acks);
 		return !doc.fault;
 	case 0xA0:
 		w = tlv_enter(&top, 0xA0);
@@ -463,9 +483,7 @@ static void handle_notification(struct se_eim *e, struct se_exchange *x, struct 
 		return;
 	}
 	if (tag == 0xA0) {
-		se_note_take(e, x->card, one, NULL);
-		if (e->relay)
-			e->relay->notify(e->relay, x->card, one);
+		take_note(e, x->card, one, NULL);
 	} else if (!take_alternative(e, x->card, one, NULL)) {
 		bad_request(e, x, "HandleNotification has an unknown result in it");
 	}

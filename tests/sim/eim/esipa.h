@@ -38,7 +38,9 @@ struct se_relay {
 	 */
 	int (*request)(struct se_relay *r, struct se_card *c, uint32_t tag, struct se_exchange *x);
 	void (*abandon)(struct se_relay *r, struct se_exchange *x);
-	/* A notification has been taken over. */
+	/* A compact notification, A0 or A1, made whole. 0 or -errno. */
+	int (*expand)(struct se_relay *r, struct se_card *c, struct octets note, struct tlv_out *w);
+	/* A notification, whole, has been taken over. */
 	void (*notify)(struct se_relay *r, struct se_card *c, struct octets note);
 };
 

@@ -243,16 +243,38 @@ int se_expand_cancel(const struct se_known *k, struct octets content, struct tlv
 
 /* --- notifications ---------------------------------------------------------------------------- */
 
-/* The SM-DP+'s address and the profile, as the card writes them into its result. */
+/* The first one in the metadata that wants to know of installations; empty: none does. */
+static struct octets install_address(struct octets metadata)
+{
+	struct tlv_doc doc;
+	struct tlv list = tlv_open(&doc, se_tlv_find(se_tlv_inside(&doc, metadata, 0xBF25), 0xB6));
+
+	while (tlv_more(&list)) {
+		struct tlv one = tlv_enter(&list, 0x30);
+		struct octets events = se_tlv_find(one, 0x80), address = se_tlv_find(one, 0x81);
+
+		if (events.n >= 2 && events.p[1] & 0x80 && address.n)
+			return address;
+	}
+	return octets_from(NULL, 0);
+}
+
+/*
+ * As the card writes it into its result: before there were metadata it knows the server's address
+ * only, and no profile.
+ */
 static void put_meta(const struct se_known *k, struct tlv_out *w, struct octets seq, bool iccid)
 {
 	static const uint8_t install[] = { 0x07, 0x80 };
+	struct octets address = iccid ? install_address(k->metadata) : octets_from(NULL, 0);
 	struct tlv_doc doc;
 	struct tlv_mark m = tlv_begin(w, 0xBF2F);
 
+	if (!address.n)
+		address = se_tlv_find(se_tlv_inside(&doc, k->signed1, 0x30), 0x83);
 	tlv_put_octets(w, 0x80, seq);
 	tlv_put(w, 0x81, install, sizeof(install));
-	tlv_put_octets(w, 0x0C, se_tlv_find(se_tlv_inside(&doc, k->signed1, 0x30), 0x83));
+	tlv_put_octets(w, 0x0C, address);
 	if (iccid)
 		put(w, se_tlv_find_whole(se_tlv_inside(&doc, k->metadata, 0xBF25), 0x5A));
 	tlv_close(w, m);

@@ -28,7 +28,7 @@ static const char help[] =
 	"               [--supported-protocol BITS] [--indirect] [--tls-cert FILE --tls-key FILE]\n"
 	"  sim-eim config DIR [--as add-initial|entry|fields] [--tls spki|cert|ca|none] [--token]\n"
 	"               [--key spki|cert] [--fqdn HOST[:PORT]] [--counter N] [--ci HEX] [--eid EID]\n"
-	"               [--output FILE]\n"
+	"               [--indirect yes|no] [--transport https|coaps|both] [--output FILE]\n"
 	"  sim-eim serve DIR [--port N] [--listen ADDRESS] [--tls 1.2|1.3] [--fault FAULT]… [--seed N]\n"
 	"               [--open] [--no-learn] [--accept-unverified] [--max-sends N]\n"
 	"               [--resend-download SECONDS] [--random-signatures] [--quiet]\n"
@@ -42,7 +42,7 @@ static const char help[] =
 	"  sim-eim card EID …                 sim-eim remove EID\n"
 	"  sim-eim fault FAULT… | list | clear\n"
 	"  sim-eim unreachable [SECONDS]      sim-eim reachable\n"
-	"  sim-eim coaps …                    (CoAP, and the network it goes through)\n"
+	"  sim-eim indirect [yes|no]          sim-eim coaps …\n"
 	"  sim-eim log [-n LINES] [--follow]  sim-eim quit\n"
 	"\n"
 	"sim-eim COMMAND --help tells more. Exit codes: 0 good, 1 not understood or impossible, 2 no\n"
@@ -74,6 +74,8 @@ static const char config_help[] =
 	"  --counter N       (0, or that of the card named by --eid)\n"
 	"  --fqdn HOST[:PORT]  (the eIM's own name and the port it listened on last)\n"
 	"  --ci HEX          euiccCiPKId\n"
+	"  --indirect yes|no whether it offers indirect downloads (as said to init or to sim-eim indirect)\n"
+	"  --transport KIND  https, coaps or both, and the port of that one (as said to init)\n"
 	"  --output FILE     writes the octets instead\n";
 
 static const char serve_help[] =
@@ -234,7 +236,10 @@ static int run_config(const char *dir, struct args *a)
 {
 	static const char *const keys[] = { "spki", "cert" };
 	static struct se_eim e;
-	struct se_config_wish wish = { .form = SE_FORM_ADD_INITIAL, .trust = SE_TRUST_SPKI };
+	static const char *const no_yes[] = { "no", "yes" };
+	static const char *const transports[] = { "https", "coaps", "both" };
+	struct se_config_wish wish = { .form = SE_FORM_ADD_INITIAL, .trust = SE_TRUST_SPKI,
+				       .indirect = -1 };
 	const char *output = NULL, *reason;
 	uint8_t data[16384];
 	char why[256];
@@ -258,6 +263,10 @@ static int run_config(const char *dir, struct args *a)
 			wish.ci = value(a);
 		else if (option(a, "--output"))
 			output = value(a);
+		else if (option(a, "--indirect"))
+			wish.indirect = choice(a, no_yes, ARRAY_SIZE(no_yes));
+		else if (option(a, "--transport"))
+			wish.transport = transports[choice(a, transports, ARRAY_SIZE(transports))];
 		else if (option(a, "--counter")) {
 			wish.counter = number(a, UINT32_MAX);
 			wish.has_counter = true;

@@ -112,7 +112,7 @@ static void count(struct se_eim *e, struct se_card *c, const struct se_note *not
 	       note->address[0] ? note->address : "-", se_verdict_names[note->verdict]);
 }
 
-void se_note_take(struct se_eim *e, struct se_card *c, struct octets whole, struct se_acks *acks)
+bool se_note_take(struct se_eim *e, struct se_card *c, struct octets whole, struct se_acks *acks)
 {
 	struct se_note note = { .verdict = SE_UNCHECKED, .event = "install" };
 	struct note n = { .compact = false };
@@ -123,11 +123,11 @@ void se_note_take(struct se_eim *e, struct se_card *c, struct octets whole, stru
 	if (!open_note(whole, &n, &doc)) {
 		if (open_compact_result(whole, &note.seq)) {
 			count(e, c, &note, acks);
-		} else {
-			c->unmatched++;
-			se_remark(e, c, "a notification of an unknown form");
+			return true;
 		}
-		return;
+		c->unmatched++;
+		se_remark(e, c, "a notification of an unknown form");
+		return false;
 	}
 	top = tlv_open(&meta_doc, n.meta);
 	meta = tlv_enter(&top, 0xBF2F);
@@ -139,13 +139,14 @@ void se_note_take(struct se_eim *e, struct se_card *c, struct octets whole, stru
 		c->unmatched++;
 		se_remark(e, c, "a notification is malformed (%s)",
 			  tlv_fault_name(doc.fault ? doc.fault : meta_doc.fault));
-		return;
+		return false;
 	}
 	note.verdict = check(e, c, &n, &why);
 	if (note.verdict == SE_WRONG || (note.verdict == SE_UNVERIFIED && !e->accept_unverified)) {
 		c->unmatched++;
 		se_remark(e, c, "notification %u (%s) NOT TAKEN: %s", note.seq, note.event, why);
-		return;
+		return false;
 	}
 	count(e, c, &note, acks);
+	return true;
 }

@@ -1,7 +1,6 @@
 #include "sim/eim/order.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "core/hex.h"
 #include "core/util.h"
 #include "sim/eim/config.h"
+#include "sim/eim/order_words.h"
 
 const char se_order_help[] =
 	"Profile operations (PSMO), several with + between them:\n"
@@ -27,81 +27,39 @@ const char se_order_help[] =
 	"  data-request [all | TAG…] [--ci HEX] [--seq N | --events HEX] [--result-seq N]\n"
 	"          TAG: notifications default-smdp results info1 info2 root-smds token\n"
 	"               eum-cert euicc-cert capabilities device, or hexadecimal\n"
-	"  download LPA:1$… | --default-smdp | --smds [HOST] | --none\n"
+	"  download LPA:1$ADDRESS$MATCHING-ID[$OID[$1]] | --default-smdp | --smds [HOST] | --none\n"
+	"          [--hold] [--confirmation-code CODE] [--direct | --indirect]\n"
+	"          --hold: the trigger is empty and the eIM keeps the rest, for IPAs that declare\n"
+	"          eimDownloadDataHandling; --confirmation-code: kept here, the IPA gets its hash;\n"
+	"          --direct, --indirect: it is remarked if the IPA goes the other way\n"
 	"Anything else inside an eUICC package:\n"
 	"  raw HEX                          (one TLV, as a profile operation)\n"
 	"  raw-eco HEX\n"
 	"Files are certificates or public keys, PEM or DER.\n";
 
-/* The words of one operation, taken from the front. */
-struct words {
-	int argc;
-	char *const *argv;
-	const char *dir;
-	char *why;
-	struct tlv_out *w;
-};
-
-static int fail(struct words *o, const char *fmt, ...) __printf(2, 3);
-
-static int fail(struct words *o, const char *fmt, ...)
+static int put_iccid(struct se_order_words *o)
 {
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(o->why, SE_WHY_MAX, fmt, args);
-	va_end(args);
-	return -EINVAL;
-}
-
-/* The next word, which must be there. */
-static const char *next(struct words *o, const char *expected)
-{
-	if (!o->argc) {
-		fail(o, "%s: expected %s", o->argv[-1], expected);
-		return NULL;
-	}
-	o->argc--;
-	return *o->argv++;
-}
-
-static bool next_is(struct words *o, const char *word)
-{
-	if (!o->argc || strcmp(o->argv[0], word) != 0)
-		return false;
-	o->argc--;
-	o->argv++;
-	return true;
-}
-
-static int end(struct words *o)
-{
-	return o->argc ? fail(o, "%s: not expected here", o->argv[0]) : 0;
-}
-
-static int put_iccid(struct words *o)
-{
-	const char *digits = next(o, "an ICCID");
+	const char *digits = se_order_next(o, "an ICCID");
 	uint8_t bcd[SE_ICCID_LEN];
 
 	if (!digits)
 		return -EINVAL;
 	if (se_iccid_from(digits, bcd) < 0)
-		return fail(o, "%s: expected an ICCID of 18 to 20 digits", digits);
+		return se_order_fail(o, "%s: expected an ICCID of 18 to 20 digits", digits);
 	tlv_put(o->w, 0x5A, bcd, sizeof(bcd));
 	return 0;
 }
 
-static int put_hex(struct words *o, uint32_t tag)
+static int put_hex(struct se_order_words *o, uint32_t tag)
 {
-	const char *digits = next(o, "hexadecimal digits");
+	const char *digits = se_order_next(o, "hexadecimal digits");
 	uint8_t v[4096];
 	size_t n;
 
 	if (!digits)
 		return -EINVAL;
 	if (hex_decode(text_of(digits), v, sizeof(v), &n) < 0)
-		return fail(o, "%.40s: expected hexadecimal digits", digits);
+		return se_order_fail(o, "%.40s: expected hexadecimal digits", digits);
 	if (tag)
 		tlv_put(o->w, tag, v, n);
 	else
@@ -109,18 +67,9 @@ static int put_hex(struct words *o, uint32_t tag)
 	return 0;
 }
 
-static int take_number(struct words *o, uint32_t *ret)
-{
-	const char *s = next(o, "a number");
-
-	if (!s)
-		return -EINVAL;
-	return text_to_u32(text_of(s), 10, ret) < 0 ? fail(o, "%s: expected a number", s) : 0;
-}
-
 /* --- profile operations ----------------------------------------------------------------------- */
 
-static int put_by_iccid(struct words *o, uint32_t tag)
+static int put_by_iccid(struct se_order_words *o, uint32_t tag)
 {
 	struct tlv_mark m = tlv_begin(o->w, tag);
 	int r = put_iccid(o);
@@ -129,63 +78,63 @@ static int put_by_iccid(struct words *o, uint32_t tag)
 	return r;
 }
 
-static int op_enable(struct words *o)
+static int op_enable(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xA3);
 	int r = put_iccid(o);
 
-	if (r == 0 && next_is(o, "--rollback"))
+	if (r == 0 && se_order_next_is(o, "--rollback"))
 		tlv_put(o->w, 0x05, NULL, 0);
 	tlv_close(o->w, m);
 	return r;
 }
 
-static int op_disable(struct words *o)
+static int op_disable(struct se_order_words *o)
 {
 	return put_by_iccid(o, 0xA4);
 }
 
-static int op_delete(struct words *o)
+static int op_delete(struct se_order_words *o)
 {
 	return put_by_iccid(o, 0xA5);
 }
 
-static int op_set_fallback(struct words *o)
+static int op_set_fallback(struct se_order_words *o)
 {
 	return put_by_iccid(o, 0xA8);
 }
 
-static int op_unset_fallback(struct words *o)
+static int op_unset_fallback(struct se_order_words *o)
 {
 	tlv_put(o->w, 0xA9, NULL, 0);
 	return 0;
 }
 
-static int op_get_rat(struct words *o)
+static int op_get_rat(struct se_order_words *o)
 {
 	tlv_put(o->w, 0xA6, NULL, 0);
 	return 0;
 }
 
-static bool next_is_search(const struct words *o)
+static bool next_is_search(const struct se_order_words *o)
 {
 	return o->argc && (!strcmp(o->argv[0], "--iccid") || !strcmp(o->argv[0], "--aid") ||
 			   !strcmp(o->argv[0], "--class"));
 }
 
-static int put_search(struct words *o)
+static int put_search(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xA0);
 	uint32_t class;
 	int r;
 
-	if (next_is(o, "--iccid")) {
+	if (se_order_next_is(o, "--iccid")) {
 		r = put_iccid(o);
-	} else if (next_is(o, "--aid")) {
+	} else if (se_order_next_is(o, "--aid")) {
 		r = put_hex(o, 0x4F);
 	} else {
-		next(o, "--class");
-		r = take_number(o, &class);
+		se_order_next(o, "--class");
+		r = se_order_take_number(o, &class);
 		if (r == 0)
 			tlv_put_u32(o->w, 0x95, class);
 	}
@@ -193,18 +142,18 @@ static int put_search(struct words *o)
 	return r;
 }
 
-static int op_list_profiles(struct words *o)
+static int op_list_profiles(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xBF2D);
 	int r = next_is_search(o) ? put_search(o) : 0;
 
-	if (r == 0 && next_is(o, "--tags"))
+	if (r == 0 && se_order_next_is(o, "--tags"))
 		r = put_hex(o, 0x5C);
 	tlv_close(o->w, m);
 	return r;
 }
 
-static int op_immediate_enable(struct words *o)
+static int op_immediate_enable(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xA7);
 	const char *oid = NULL, *address = NULL;
@@ -214,12 +163,12 @@ static int op_immediate_enable(struct words *o)
 	int r = 0;
 
 	for (;;) {
-		if (next_is(o, "--on"))
+		if (se_order_next_is(o, "--on"))
 			on = true;
-		else if (next_is(o, "--oid"))
-			oid = next(o, "an OID");
-		else if (next_is(o, "--address"))
-			address = next(o, "a host name");
+		else if (se_order_next_is(o, "--oid"))
+			oid = se_order_next(o, "an OID");
+		else if (se_order_next_is(o, "--address"))
+			address = se_order_next(o, "a host name");
 		else
 			break;
 	}
@@ -228,7 +177,7 @@ static int op_immediate_enable(struct words *o)
 	if (oid) {
 		r = se_oid_from(oid, v, sizeof(v), &n);
 		if (r < 0)
-			return fail(o, "%s: expected an OID", oid);
+			return se_order_fail(o, "%s: expected an OID", oid);
 		tlv_put(o->w, 0x81, v, n);
 	}
 	if (address)
@@ -237,36 +186,36 @@ static int op_immediate_enable(struct words *o)
 	return 0;
 }
 
-static int op_set_default_dp(struct words *o)
+static int op_set_default_dp(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xBF65);
 
-	tlv_put_text(o->w, 0x80, o->argc ? next(o, "a host name") : "");
+	tlv_put_text(o->w, 0x80, o->argc ? se_order_next(o, "a host name") : "");
 	tlv_close(o->w, m);
 	return 0;
 }
 
-static int op_raw(struct words *o)
+static int op_raw(struct se_order_words *o)
 {
 	return put_hex(o, 0);
 }
 
 /* --- eIM operations --------------------------------------------------------------------------- */
 
-static int load_file(struct words *o, const char *name, uint8_t *dst, size_t cap, size_t *ret_n)
+static int load_file(struct se_order_words *o, const char *name, uint8_t *dst, size_t cap, size_t *ret_n)
 {
 	char path[PATH_MAX];
 	int r;
 
 	if (snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : o->dir,
 		     name[0] == '/' ? "" : "/", name) >= (int)sizeof(path))
-		return fail(o, "%.64s: the name is too long", name);
+		return se_order_fail(o, "%.64s: the name is too long", name);
 	r = file_load(path, dst, cap, ret_n);
-	return r < 0 ? fail(o, "%.160s: %s", path, strerror(-r)) : 0;
+	return r < 0 ? se_order_fail(o, "%.160s: %s", path, strerror(-r)) : 0;
 }
 
 /* A certificate, or what an anchor may be: only a key. */
-static int load_key(struct words *o, const char *name, uint8_t *dst, size_t cap,
+static int load_key(struct se_order_words *o, const char *name, uint8_t *dst, size_t cap,
 		    struct octets *ret_key, struct octets *ret_cert)
 {
 	struct se_anchors anchors = { .n = 0 };
@@ -290,18 +239,18 @@ static int load_key(struct words *o, const char *name, uint8_t *dst, size_t cap,
 	if (r == 0)
 		*ret_key = octets_from(dst, n);
 	se_anchors_done(&anchors);
-	return r < 0 ? fail(o, "%.160s: neither a certificate nor a public key", path) : 0;
+	return r < 0 ? se_order_fail(o, "%.160s: neither a certificate nor a public key", path) : 0;
 }
 
-static int take_protocols(struct words *o, struct se_config *c)
+static int take_protocols(struct se_order_words *o, struct se_config *c)
 {
 	uint32_t bits;
-	int r = take_number(o, &bits);
+	int r = se_order_take_number(o, &bits);
 
 	if (r < 0)
 		return r;
 	if (bits > 31)
-		return fail(o,
+		return se_order_fail(o,
 			    "--protocols: expected the sum of 16 retrieve HTTPS, 8 retrieve CoAPS, "
 			    "4 inject HTTPS, 2 inject CoAPS, 1 proprietary");
 	c->has_protocols = true;
@@ -309,7 +258,7 @@ static int take_protocols(struct words *o, struct se_config *c)
 	return 0;
 }
 
-static int put_config(struct words *o, uint32_t tag)
+static int put_config(struct se_order_words *o, uint32_t tag)
 {
 	struct se_config c = { 0 };
 	struct tlv_mark m = tlv_begin(o->w, tag);
@@ -320,66 +269,66 @@ static int put_config(struct words *o, uint32_t tag)
 	int r = 0;
 
 	while (r == 0 && o->argc) {
-		if (next_is(o, "--id")) {
-			c.id = next(o, "an eimId");
-		} else if (next_is(o, "--fqdn")) {
-			c.fqdn = next(o, "a host name");
-		} else if (next_is(o, "--id-type")) {
-			r = take_number(o, &v);
+		if (se_order_next_is(o, "--id")) {
+			c.id = se_order_next(o, "an eimId");
+		} else if (se_order_next_is(o, "--fqdn")) {
+			c.fqdn = se_order_next(o, "a host name");
+		} else if (se_order_next_is(o, "--id-type")) {
+			r = se_order_take_number(o, &v);
 			c.id_type = r == 0 ? v : 0;
-		} else if (next_is(o, "--counter")) {
-			r = take_number(o, &c.counter);
+		} else if (se_order_next_is(o, "--counter")) {
+			r = se_order_take_number(o, &c.counter);
 			c.has_counter = true;
-		} else if (next_is(o, "--token")) {
+		} else if (se_order_next_is(o, "--token")) {
 			c.token = true;
-		} else if (next_is(o, "--key")) {
-			s = next(o, "a file");
+		} else if (se_order_next_is(o, "--key")) {
+			s = se_order_next(o, "a file");
 			r = s ? load_key(o, s, key, sizeof(key), &c.key, &c.cert) : -EINVAL;
-		} else if (next_is(o, "--tls")) {
-			s = next(o, "a file");
+		} else if (se_order_next_is(o, "--tls")) {
+			s = se_order_next(o, "a file");
 			r = s ? load_key(o, s, tls, sizeof(tls), &c.tls_key, &c.tls_cert) : -EINVAL;
-		} else if (next_is(o, "--protocols")) {
+		} else if (se_order_next_is(o, "--protocols")) {
 			r = take_protocols(o, &c);
-		} else if (next_is(o, "--ci")) {
-			s = next(o, "a key identifier");
+		} else if (se_order_next_is(o, "--ci")) {
+			s = se_order_next(o, "a key identifier");
 			if (!s || hex_decode(text_of(s), ci, sizeof(ci), &n) < 0)
-				return fail(o, "--ci: expected up to 20 octets in hexadecimal");
+				return se_order_fail(o, "--ci: expected up to 20 octets in hexadecimal");
 			c.ci = octets_from(ci, n);
-		} else if (next_is(o, "--indirect")) {
+		} else if (se_order_next_is(o, "--indirect")) {
 			c.indirect = true;
-		} else if (next_is(o, "--config")) {
-			s = next(o, "a file");
+		} else if (se_order_next_is(o, "--config")) {
+			s = se_order_next(o, "a file");
 			r = s ? load_file(o, s, key, sizeof(key), &n) : -EINVAL;
 			if (r == 0)
 				tlv_put_raw(o->w, key, n);
 			tlv_close(o->w, m);
 			return r;
 		} else {
-			return end(o);
+			return se_order_end(o);
 		}
 	}
 	if (r == 0 && !c.id)
-		return fail(o, "an eIM operation: expected --id ID");
+		return se_order_fail(o, "an eIM operation: expected --id ID");
 	if (r == 0)
 		se_config_put(o->w, &c);
 	tlv_close(o->w, m);
 	return r;
 }
 
-static int op_add_eim(struct words *o)
+static int op_add_eim(struct se_order_words *o)
 {
 	return put_config(o, 0xA8);
 }
 
-static int op_update_eim(struct words *o)
+static int op_update_eim(struct se_order_words *o)
 {
 	return put_config(o, 0xAA);
 }
 
-static int op_delete_eim(struct words *o)
+static int op_delete_eim(struct se_order_words *o)
 {
 	struct tlv_mark m = tlv_begin(o->w, 0xA9);
-	const char *id = next(o, "an eimId");
+	const char *id = se_order_next(o, "an eimId");
 
 	if (!id)
 		return -EINVAL;
@@ -388,156 +337,17 @@ static int op_delete_eim(struct words *o)
 	return 0;
 }
 
-static int op_list_eim(struct words *o)
+static int op_list_eim(struct se_order_words *o)
 {
 	tlv_put(o->w, 0xAB, NULL, 0);
 	return 0;
-}
-
-/* --- the others ------------------------------------------------------------------------------- */
-
-struct data_tag {
-	const char *name;
-	uint16_t v1_0, v1_1;            /* 0: not in that version */
-};
-
-/* GSMA SGP.32 6.3.3.1, in the order in which the answer gives them. */
-static const struct data_tag data_tags[] = {
-	{ "notifications", 0, 0xA0 },
-	{ "default-smdp", 0x80, 0x81 },
-	{ "results", 0, 0xA2 },
-	{ "info1", 0xBF20, 0xBF20 },
-	{ "info2", 0xBF22, 0xBF22 },
-	{ "root-smds", 0x83, 0x83 },
-	{ "token", 0x84, 0x84 },
-	{ "eum-cert", 0xA5, 0xA5 },
-	{ "euicc-cert", 0xA6, 0xA6 },
-	{ "capabilities", 0x88, 0xA8 },
-	{ "device", 0xA9, 0xA9 },
-	{ "notifications", 0xBF2B, 0 },
-};
-
-static void add_tag(uint8_t *list, size_t *n, unsigned tag)
-{
-	if (tag > 0xff)
-		list[(*n)++] = (uint8_t)(tag >> 8);
-	if (tag)
-		list[(*n)++] = (uint8_t)tag;
-}
-
-static unsigned tag_of(const char *name, enum se_version version)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(data_tags); i++) {
-		unsigned tag = version == SE_V1_0 ? data_tags[i].v1_0 : data_tags[i].v1_1;
-
-		if (tag && !strcmp(data_tags[i].name, name))
-			return tag;
-	}
-	return 0;
-}
-
-static int take_tags(struct words *o, enum se_version version, uint8_t list[64], size_t *n)
-{
-	bool all = next_is(o, "all") || !o->argc || o->argv[0][0] == '-';
-	size_t k;
-
-	for (size_t i = 0; all && i < ARRAY_SIZE(data_tags); i++)
-		add_tag(list, n, version == SE_V1_0 ? data_tags[i].v1_0 : data_tags[i].v1_1);
-	while (!all && o->argc && o->argv[0][0] != '-') {
-		const char *word = next(o, "a tag");
-		unsigned tag = tag_of(word, version);
-
-		if (*n + 8 > 64)
-			return fail(o, "data-request: too many tags");
-		if (tag)
-			add_tag(list, n, tag);
-		else if (hex_decode(text_of(word), list + *n, 8, &k) == 0)
-			*n += k;
-		else
-			return fail(o, "%s: no such data in this version", word);
-	}
-	return 0;
-}
-
-static int data_request(struct words *o, enum se_version version)
-{
-	uint8_t list[64], ci[SE_KEY_ID_LEN], events[8];
-	size_t n = 0, ci_n = 0, events_n = 0;
-	uint32_t seq = 0, result_seq = 0;
-	bool has_seq = false, has_result = false;
-	struct tlv_mark m;
-	int r = take_tags(o, version, list, &n);
-	const char *s;
-
-	while (r == 0 && o->argc) {
-		if (next_is(o, "--ci")) {
-			s = next(o, "a key identifier");
-			r = s ? hex_decode(text_of(s), ci, sizeof(ci), &ci_n) : -EINVAL;
-		} else if (next_is(o, "--seq")) {
-			r = take_number(o, &seq);
-			has_seq = true;
-		} else if (next_is(o, "--events")) {
-			s = next(o, "a bit string");
-			r = s ? hex_decode(text_of(s), events, sizeof(events), &events_n) : -EINVAL;
-		} else if (next_is(o, "--result-seq")) {
-			r = take_number(o, &result_seq);
-			has_result = true;
-		} else {
-			return end(o);
-		}
-	}
-	if (r < 0)
-		return o->why[0] ? r : fail(o, "data-request: expected hexadecimal digits");
-	tlv_put(o->w, 0x5C, list, n);
-	if (ci_n)
-		tlv_put(o->w, 0x04, ci, ci_n);
-	if (has_seq || events_n) {
-		m = tlv_begin(o->w, 0xA1);
-		if (has_seq)
-			tlv_put_u32(o->w, 0x80, seq);
-		else
-			tlv_put(o->w, 0x81, events, events_n);
-		tlv_close(o->w, m);
-	}
-	if (has_result) {
-		m = tlv_begin(o->w, version == SE_V1_0 ? 0xA1 : 0xA2);
-		tlv_put_u32(o->w, 0x80, result_seq);
-		tlv_close(o->w, m);
-	}
-	return 0;
-}
-
-static int download(struct words *o)
-{
-	struct tlv_mark m, smds;
-	const char *code;
-
-	if (next_is(o, "--none"))
-		return end(o);
-	m = tlv_begin(o->w, 0xA0);
-	if (next_is(o, "--default-smdp")) {
-		tlv_put(o->w, 0x81, NULL, 0);
-	} else if (next_is(o, "--smds")) {
-		smds = tlv_begin(o->w, 0xA2);
-		if (o->argc)
-			tlv_put_text(o->w, 0x80, next(o, "a host name"));
-		tlv_close(o->w, smds);
-	} else {
-		code = next(o, "an activation code");
-		if (!code)
-			return -EINVAL;
-		/* On the wire without the "LPA:" that a QR code begins with (SGP.22 4.1). */
-		tlv_put_text(o->w, 0x80, !strncmp(code, "LPA:", 4) ? code + 4 : code);
-	}
-	tlv_close(o->w, m);
-	return end(o);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
 struct operation {
 	const char *name;
-	int (*put)(struct words *o);
+	int (*put)(struct se_order_words *o);
 	enum se_kind kind;
 	bool switches;
 };
@@ -579,14 +389,14 @@ static int words_of(int argc, char *const *argv)
 	return n;
 }
 
-static int parse_list(struct words *o, int argc, char *const *argv, struct se_order *ret)
+static int parse_list(struct se_order_words *o, int argc, char *const *argv, struct se_order *ret)
 {
 	const struct operation *op = find_operation(argv[0]);
 	struct tlv_mark m;
 	int r = 0;
 
 	if (!op)
-		return fail(o, "%.64s: no such operation", argv[0]);
+		return se_order_fail(o, "%.64s: no such operation", argv[0]);
 	ret->kind = op->kind;
 	m = tlv_begin(o->w, op->kind == SE_KIND_PSMO ? 0xA0 : 0xA1);
 	while (r == 0 && argc) {
@@ -594,18 +404,18 @@ static int parse_list(struct words *o, int argc, char *const *argv, struct se_or
 
 		op = n ? find_operation(argv[0]) : NULL;
 		if (!op)
-			return fail(o, "%.64s: no such operation", n ? argv[0] : "+");
+			return se_order_fail(o, "%.64s: no such operation", n ? argv[0] : "+");
 		if (op->kind != ret->kind)
-			return fail(o, "%s: profile and eIM operations do not go into one package",
+			return se_order_fail(o, "%s: profile and eIM operations do not go into one package",
 				    op->name);
 		o->argv = argv + 1;
 		o->argc = n - 1;
 		r = op->put(o);
 		if (r == 0)
-			r = end(o);
+			r = se_order_end(o);
 		ret->switches |= op->switches;
 		if (n < argc && ++n == argc)
-			return fail(o, "+: expected an operation behind it");
+			return se_order_fail(o, "+: expected an operation behind it");
 		argv += n;
 		argc -= n;
 	}
@@ -617,27 +427,29 @@ int se_order_parse(int argc, char *const *argv, const char *dir, enum se_version
 		   struct se_order *ret, char why[SE_WHY_MAX])
 {
 	struct tlv_out w = { .buf = ret->body, .cap = sizeof(ret->body) };
-	struct words o = { .argc = argc - 1, .argv = argv + 1, .dir = dir, .why = why, .w = &w };
+	struct se_order_words o = { .argc = argc - 1, .argv = argv + 1, .dir = dir, .why = why, .w = &w };
 	size_t n = 0;
 	int r;
 
 	why[0] = '\0';
 	ret->switches = false;
+	ret->wanted = SE_WAY_OPEN;
+	ret->code[0] = ret->smds[0] = ret->confirmation[0] = '\0';
 	if (argc < 1)
-		return fail(&o, "expected an operation");
+		return se_order_fail(&o, "expected an operation");
 	for (int i = 0; i < argc && n < sizeof(ret->what); i++)
 		n += (size_t)snprintf(ret->what + n, sizeof(ret->what) - n, "%s%s", i ? " " : "",
-				      argv[i]);
+				      i && !strcmp(argv[i - 1], "--confirmation-code") ? "*" : argv[i]);
 	if (!strcmp(argv[0], "data-request")) {
 		ret->kind = SE_KIND_DATA;
-		r = data_request(&o, version);
+		r = se_order_data_request(&o, version);
 	} else if (!strcmp(argv[0], "download")) {
 		ret->kind = SE_KIND_DOWNLOAD;
-		r = download(&o);
+		r = se_order_download(&o, ret);
 	} else {
 		r = parse_list(&o, argc, argv, ret);
 	}
 	if (r == 0 && tlv_done(&w, &ret->n) < 0)
-		r = fail(&o, "the package is too long");
+		r = se_order_fail(&o, "the package is too long");
 	return r;
 }

@@ -15,6 +15,9 @@ struct se_order {
 	enum se_kind kind;
 	bool switches;
 	char what[SE_WHAT_MAX];
+	/* A download's, as in struct se_download. */
+	char code[SE_CODE_MAX], smds[128], confirmation[64];
+	enum se_way wanted;
 	uint8_t body[SE_ORDER_MAX];     /* see struct se_package */
 	size_t n;
 };

@@ -55,6 +55,12 @@ struct se_package *se_package_order(struct se_card *c, const struct se_order *o)
 	if (!p)
 		return NULL;
 	p->switches = o->switches;
+	if (p->download) {
+		memcpy(p->download->code, o->code, sizeof(o->code));
+		memcpy(p->download->smds, o->smds, sizeof(o->smds));
+		memcpy(p->download->confirmation, o->confirmation, sizeof(o->confirmation));
+		p->download->wanted = o->wanted;
+	}
 	if (se_package_set(&p->body, &p->body_n, octets_from(o->body, o->n)) < 0) {
 		c->packages_n--;
 		se_package_free(p);

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/hex.h"
 #include "core/util.h"
 #include "sim/eim/describe.h"
+#include "sim/eim/expand.h"
 #include "sim/eim/package.h"
 
 /* --- certificates and signatures -------------------------------------------------------------- */
@@ -397,86 +399,177 @@ void se_result_take(struct se_eim *e, struct se_card *c, struct octets result, s
 
 /* --- downloads -------------------------------------------------------------------------------- */
 
+/* What a ProfileDownloadTriggerResult says, or an installation result for itself. */
+struct installation {
+	struct octets whole;            /* as it is remembered */
+	enum se_verdict verdict;
+	const char *why;                /* it is not verified */
+	bool good, has_pir;
+	uint32_t seq;
+	struct octets tid, address, iccid, aid;
+	char words[SE_OUTCOME_MAX];
+};
+
 /* ProfileInstallationResult, BF37 whole: signed over BF27. */
-static enum se_verdict check_installation(struct se_eim *e, struct se_card *c, struct octets pir,
-					  struct se_words *w, bool *ret_good, uint32_t *ret_seq,
-					  const char **ret_why)
+static void read_installation(struct se_eim *e, struct se_card *c, struct octets pir,
+			      struct installation *r)
 {
+	struct se_words w = { .s = r->words, .cap = sizeof(r->words) };
 	struct tlv_doc doc;
 	struct tlv top = tlv_open(&doc, pir), body = tlv_enter(&top, 0xBF37), before = body, data,
-		   meta;
-	struct octets whole, signature;
+		   meta, final;
+	struct octets signature, whole;
 	uint32_t tag;
 
+	r->has_pir = true;
 	whole = tlv_take_whole(&before, &tag);
 	data = tlv_enter(&body, 0xBF27);
 	signature = tlv_take(&body, 0x5F37);
-	*ret_good = se_describe_installation(data, w);
-	tlv_maybe(&data, 0x80);
+	r->good = se_describe_installation(data, &w);
+	r->tid = tlv_maybe(&data, 0x80);
 	meta = tlv_enter(&data, 0xBF2F);
-	*ret_seq = tlv_take_u32(&meta, 0x80);
+	r->seq = tlv_take_u32(&meta, 0x80);
+	r->address = se_tlv_find(meta, 0x0C);
+	r->iccid = se_tlv_find(meta, 0x5A);
+	final = tlv_open(&doc, se_tlv_find(data, 0xA2));
+	final = tlv_open(&doc, se_tlv_find(final, 0xA0));
+	r->aid = se_tlv_find(final, 0x4F);
 	if (doc.fault) {
-		*ret_why = "it is malformed";
-		return SE_WRONG;
+		r->verdict = SE_WRONG;
+		r->why = "it is malformed";
+		return;
 	}
-	return se_card_signed(e, c, &whole, 1, signature, ret_why);
+	r->verdict = se_card_signed(e, c, &whole, 1, signature, &r->why);
 }
 
-void se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
+/* v1.0: 80 holds free octets, and may be missing. */
+static void read_failure(struct tlv body, struct installation *r)
 {
-	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, result), body = tlv_enter(&top, 0xBF54), error;
-	struct octets tx = tlv_maybe(&body, 0x82), reason;
-	struct se_package *p =
-		tx.n ? se_package_by_tx(c, tx) : se_package_in_flight(c, is_download);
-	char outcome[SE_OUTCOME_MAX] = "", text[128];
-	struct se_words w = { .s = outcome, .cap = sizeof(outcome) };
-	enum se_verdict verdict = SE_UNCHECKED;
-	const char *why = NULL;
-	uint32_t seq = 0, tag;
-	bool good = false;
+	struct se_words w = { .s = r->words, .cap = sizeof(r->words) };
+	struct tlv error = tlv_enter(&body, 0x30);
+	struct octets reason = tlv_maybe(&error, 0x80);
+	char text[128];
 
-	if (tlv_peek(&body) == 0xBF37) {
-		verdict = check_installation(e, c, tlv_take_whole(&body, &tag), &w, &good, &seq,
-					     &why);
-	} else {
-		/* v1.0: 80 holds free octets, and may be missing. */
-		error = tlv_enter(&body, 0x30);
-		reason = tlv_maybe(&error, 0x80);
-		se_words_add(&w, "download failed");
-		if (reason.n == 1)
-			se_words_add(&w, ": %s(%u)",
-				     reason.p[0] == 104 ? "ecallActive" : "undefinedError",
-				     reason.p[0]);
-		reason = tlv_peek(&error) == 0x04 ? tlv_take(&error, 0x04) : octets_from(NULL, 0);
-		text_escape(reason.p, reason.n, text, sizeof(text));
-		if (reason.n)
-			se_words_add(&w, ", \"%s\"", text);
-	}
-	if (doc.fault || !p || p->kind != SE_KIND_DOWNLOAD) {
-		c->unmatched++;
-		se_remark(e, c, "a download result %s (%s)",
-			  doc.fault ? "is malformed" : "belongs to no trigger", outcome);
+	se_words_add(&w, "download failed");
+	if (reason.n == 1)
+		se_words_add(&w, ": %s(%u)",
+			     reason.p[0] == 104 ? "ecallActive" : "undefinedError", reason.p[0]);
+	reason = tlv_peek(&error) == 0x04 ? tlv_take(&error, 0x04) : octets_from(NULL, 0);
+	text_escape(reason.p, reason.n, text, sizeof(text));
+	if (reason.n)
+		se_words_add(&w, ", \"%s\"", text);
+}
+
+/* What is known now of the profile, and what does not fit the order. */
+static void note_delivery(struct se_eim *e, struct se_card *c, struct se_package *p,
+			  const struct installation *r)
+{
+	struct se_download *d = p->download;
+	char iccid[24];
+
+	if (!r->has_pir)
 		return;
+	if (d->tid_n && !octets_same(octets_from(d->tid, d->tid_n), r->tid)) {
+		/* A session through this eIM, and then the IPA went by itself. */
+		d->name[0] = d->provider[0] = '\0';
+		d->way = SE_WAY_DIRECT;
+	} else if (!d->tid_n) {
+		d->way = SE_WAY_DIRECT;
 	}
-	if (verdict == SE_WRONG || (verdict == SE_UNVERIFIED && !e->accept_unverified)) {
+	se_iccid_text(r->iccid, iccid);
+	if (d->way == SE_WAY_INDIRECT && d->iccid[0] && strcmp(d->iccid, iccid) != 0)
+		se_remark(e, c, "package %u: %s was offered, and the result is about %s", p->id,
+			  d->iccid, iccid);
+	snprintf(d->iccid, sizeof(d->iccid), "%s", iccid);
+	/* Through this eIM it came from where the session was, whoever is to be told of it. */
+	if (d->way == SE_WAY_DIRECT)
+		(void)text_copy(octets_text(r->address), d->address, sizeof(d->address));
+	if (r->aid.n * 2 < sizeof(d->aid))
+		hex_encode(r->aid.p, r->aid.n, d->aid, sizeof(d->aid));
+	if (d->wanted && d->wanted != d->way)
+		se_remark(e, c, "package %u: was ordered %s and went %s", p->id,
+			  se_way_names[d->wanted], se_way_names[d->way]);
+}
+
+static void say_delivery(const struct se_download *d, const struct installation *r,
+			 struct se_words *w)
+{
+	if (r->has_pir) {
+		se_words_add(w, ": %s", d->iccid[0] ? d->iccid : "no ICCID");
+		if (d->name[0])
+			se_words_add(w, " \"%s\"", d->name);
+		if (d->provider[0])
+			se_words_add(w, " of %s", d->provider);
+		se_words_add(w, ", from %s, %s", d->address[0] ? d->address : "?",
+			     se_way_names[d->way]);
+	} else if (d->ended[0]) {
+		se_words_add(w, " (%s)", d->ended);
+	}
+}
+
+/* False: the result is not taken. */
+static bool conclude_download(struct se_eim *e, struct se_card *c, struct se_package *p,
+			      struct installation *r)
+{
+	struct se_words w = { .s = p->outcome, .cap = sizeof(p->outcome) };
+
+	if (r->verdict == SE_WRONG || (r->verdict == SE_UNVERIFIED && !e->accept_unverified)) {
 		p->refused++;
-		se_remark(e, c, "package %u: download result NOT TAKEN: %s", p->id, why);
-		return;
+		se_remark(e, c, "package %u: download result NOT TAKEN: %s", p->id, r->why);
+		return false;
 	}
 	if (p->results) {
 		p->duplicates++;
-		se_remark(e, c, "package %u: DUPLICATE download result (%s)", p->id, outcome);
-		return;
+		se_remark(e, c, "package %u: DUPLICATE download result (%s)", p->id, r->words);
+		return true;
 	}
 	p->results++;
-	p->error = !good;
-	p->verdict = verdict;
-	p->seq = seq;
-	memcpy(p->outcome, outcome, sizeof(outcome));
-	(void)se_package_set(&p->result, &p->result_n, result);
+	p->error = !r->good;
+	p->verdict = r->verdict;
+	p->seq = r->seq;
+	note_delivery(e, c, p, r);
+	p->outcome[0] = '\0';
+	se_words_add(&w, "%s", r->words);
+	say_delivery(p->download, r, &w);
+	(void)se_package_set(&p->result, &p->result_n, r->whole);
 	se_package_conclude(p, SE_DONE);
-	se_log(e, c, "< package %u: %s (%s)", p->id, outcome, se_verdict_names[verdict]);
+	se_log(e, c, "< package %u: %s (%s)", p->id, p->outcome, se_verdict_names[r->verdict]);
+	return true;
+}
+
+bool se_download_take(struct se_eim *e, struct se_card *c, struct octets result)
+{
+	struct tlv_doc doc;
+	struct tlv top = tlv_open(&doc, result), body = tlv_enter(&top, 0xBF54);
+	struct octets tx = tlv_maybe(&body, 0x82);
+	struct se_package *p =
+		tx.n ? se_package_by_tx(c, tx) : se_package_in_flight(c, is_download);
+	struct installation r = { .whole = result };
+	uint32_t tag;
+
+	if (tlv_peek(&body) == 0xBF37)
+		read_installation(e, c, tlv_take_whole(&body, &tag), &r);
+	else
+		read_failure(body, &r);
+	if (doc.fault || !p || !p->download) {
+		c->unmatched++;
+		se_remark(e, c, "a download result %s (%s)",
+			  doc.fault ? "is malformed" : "belongs to no trigger", r.words);
+		return false;
+	}
+	return conclude_download(e, c, p, &r);
+}
+
+void se_download_note(struct se_eim *e, struct se_card *c, struct octets pir)
+{
+	struct se_package *p = se_package_by_tid(c, se_installation_tid(pir));
+	struct installation r = { .whole = pir };
+
+	/* It comes both ways from many IPAs: only what is new counts. */
+	if (!p || p->results)
+		return;
+	read_installation(e, c, pir, &r);
+	(void)conclude_download(e, c, p, &r);
 }
 
 /* --- what the IPA says itself ----------------------------------------------------------------- */

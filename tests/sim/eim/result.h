@@ -17,13 +17,15 @@ struct se_acks {
 /* EuiccPackageResult: BF51 whole, or its bare alternative as v1.0 cards list it. */
 void se_result_take(struct se_eim *e, struct se_card *c, struct octets result,
 		    struct se_acks *acks);
-/* One notification whole: BF37, 30, or a compact form. */
-void se_note_take(struct se_eim *e, struct se_card *c, struct octets note, struct se_acks *acks);
+/* One notification whole: BF37, 30, or a compact form. False: it was not taken. */
+bool se_note_take(struct se_eim *e, struct se_card *c, struct octets note, struct se_acks *acks);
 /* IpaEuiccDataResponse, BF52 whole. */
 void se_data_take(struct se_eim *e, struct se_card *c, struct octets response,
 		  struct se_acks *acks);
-/* ProfileDownloadTriggerResult, BF54 whole. */
-void se_download_take(struct se_eim *e, struct se_card *c, struct octets result);
+/* ProfileDownloadTriggerResult, BF54 whole. False: it was not taken. */
+bool se_download_take(struct se_eim *e, struct se_card *c, struct octets result);
+/* An installation result, BF37, that came as a notification: it ends its download as well. */
+void se_download_note(struct se_eim *e, struct se_card *c, struct octets pir);
 /* The IPA could not do anything with a package. */
 void se_refusal_take(struct se_eim *e, struct se_card *c, struct octets tx, uint32_t code);
 

@@ -115,6 +115,53 @@ static int save(const char *path, struct json_object *o)
 	return s ? file_save(path, s, n, 0600) : -ENOMEM;
 }
 
+/* --- downloads -------------------------------------------------------------------------------- */
+
+static struct json_object *download_json(const struct se_download *d, bool octets)
+{
+	struct json_object *o = json_object_new_object();
+
+	put_text(o, "way", se_way_names[d->way]);
+	put_text(o, "server", d->address);
+	put_text(o, "iccid", d->iccid);
+	put_text(o, "profileName", d->name);
+	put_text(o, "provider", d->provider);
+	put_text(o, "aid", d->aid);
+	put_text(o, "told", se_told_names[d->told]);
+	put_number(o, "tries", d->tries);
+	put_octets(o, "rspTransactionId", d->tid, d->tid_n);
+	if (!octets)
+		return o;
+	put_text(o, "code", d->code);
+	put_text(o, "smds", d->smds);
+	put_text(o, "confirmation", d->confirmation);
+	put_text(o, "wanted", se_way_names[d->wanted]);
+	put_text(o, "event", d->event);
+	put_text(o, "ended", d->ended);
+	put_octets(o, "note", d->note, d->note_n);
+	return o;
+}
+
+static void load_download(struct se_download *d, struct json_object *o)
+{
+	d->way = (enum se_way)get_name(o, "way", se_way_names, _SE_WAY_MAX);
+	d->wanted = (enum se_way)get_name(o, "wanted", se_way_names, _SE_WAY_MAX);
+	d->told = (enum se_told)get_name(o, "told", se_told_names, _SE_TOLD_MAX);
+	d->tries = (unsigned)get_number(o, "tries", 0);
+	get_text(o, "server", d->address, sizeof(d->address));
+	get_text(o, "iccid", d->iccid, sizeof(d->iccid));
+	get_text(o, "profileName", d->name, sizeof(d->name));
+	get_text(o, "provider", d->provider, sizeof(d->provider));
+	get_text(o, "aid", d->aid, sizeof(d->aid));
+	get_text(o, "code", d->code, sizeof(d->code));
+	get_text(o, "smds", d->smds, sizeof(d->smds));
+	get_text(o, "confirmation", d->confirmation, sizeof(d->confirmation));
+	get_text(o, "event", d->event, sizeof(d->event));
+	get_text(o, "ended", d->ended, sizeof(d->ended));
+	d->tid_n = get_octets(o, "rspTransactionId", d->tid, sizeof(d->tid));
+	get_new_octets(o, "note", &d->note, &d->note_n);
+}
+
 /* --- packages --------------------------------------------------------------------------------- */
 
 struct json_object *se_package_json(const struct se_package *p, bool octets)
@@ -145,6 +192,8 @@ struct json_object *se_package_json(const struct se_package *p, bool octets)
 	put_number(o, "sentMs", p->sent_ms);
 	put_number(o, "doneMs", p->done_ms);
 	put_octets(o, "result", p->result, p->result_n);
+	if (p->download)
+		json_object_object_add(o, "download", download_json(p->download, octets));
 	if (octets) {
 		put_bool(o, "switches", p->switches);
 		json_object_object_add(o, "token", json_object_new_int(p->token));
@@ -156,12 +205,12 @@ struct json_object *se_package_json(const struct se_package *p, bool octets)
 
 static int load_package(struct se_card *c, struct json_object *o)
 {
-	struct se_package *p = se_package_new(c, SE_KIND_PSMO, "");
+	enum se_kind kind = (enum se_kind)get_name(o, "kind", se_kind_names, _SE_KIND_MAX);
+	struct se_package *p = se_package_new(c, kind, "");
 
 	if (!p)
 		return -ENOSPC;
 	p->id = (unsigned)get_number(o, "id", p->id);
-	p->kind = (enum se_kind)get_name(o, "kind", se_kind_names, _SE_KIND_MAX);
 	p->state = (enum se_state)get_name(o, "state", se_state_names, _SE_STATE_MAX);
 	get_text(o, "what", p->what, sizeof(p->what));
 	get_text(o, "fault", p->fault, sizeof(p->fault));
@@ -186,6 +235,8 @@ static int load_package(struct se_card *c, struct json_object *o)
 	get_new_octets(o, "result", &p->result, &p->result_n);
 	get_new_octets(o, "body", &p->body, &p->body_n);
 	get_new_octets(o, "message", &p->message, &p->message_n);
+	if (p->download && get(o, "download"))
+		load_download(p->download, get(o, "download"));
 	return 0;
 }
 
@@ -244,6 +295,13 @@ static struct json_object *card_json(struct se_card *c)
 	put_number(o, "remarks", c->remarks);
 	put_number(o, "lastPollMs", c->last_poll_ms);
 	put_text(o, "profiles", c->profiles);
+	if (c->has_features)
+		put_number(o, "features", c->features);
+	put_octets(o, "info1", c->info1, c->info1_n);
+	put_octets(o, "info2", c->info2, c->info2_n);
+	put_octets(o, "device", c->device, c->device_n);
+	put_text(o, "answers", c->answers);
+	put_bool(o, "allowPpr", c->allow_ppr);
 	list_for_each(p, &c->packages, node)
 		json_object_array_add(packages, se_package_json(p, true));
 	json_object_object_add(o, "packages", packages);
@@ -301,6 +359,13 @@ static int load_card(struct se_eim *e, const char *eid)
 	c->remarks = (unsigned)get_number(o, "remarks", 0);
 	c->last_poll_ms = get_number(o, "lastPollMs", 0);
 	get_text(o, "profiles", c->profiles, sizeof(c->profiles));
+	c->has_features = get(o, "features") != NULL;
+	c->features = (uint8_t)get_number(o, "features", 0);
+	c->info1_n = get_octets(o, "info1", c->info1, sizeof(c->info1));
+	c->info2_n = get_octets(o, "info2", c->info2, sizeof(c->info2));
+	c->device_n = get_octets(o, "device", c->device, sizeof(c->device));
+	get_text(o, "answers", c->answers, sizeof(c->answers));
+	c->allow_ppr = get_bool(o, "allowPpr", false);
 	list = get(o, "packages");
 	for (size_t i = 0; r == 0 && list && i < json_object_array_length(list); i++)
 		r = load_package(c, json_object_array_get_idx(list, i));
