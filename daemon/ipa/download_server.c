@@ -26,6 +26,7 @@ void ipa_server_hang_up(struct ipa_download *d)
 {
 	if (!d->server)
 		return;
+	ipa_stop_stream(d->ipa);
 	eim_close(d->server);
 	eim_free(d->server);
 	d->server = NULL;
@@ -62,15 +63,15 @@ static struct tlv_out writer(struct ipa_download *d)
 	return (struct tlv_out){ .buf = d->message.p, .cap = d->message.n };
 }
 
-/* The package's answer is long, and worth looking at while it comes in. */
+/* A package is long, and worth looking at while it comes in; the answer to a card's refusal is not. */
 static int ask(struct ipa_download *d, enum es9p_function f, size_t n, unsigned patience_ms)
 {
 	struct eim_link *link = d->indirect ? d->eim->link : d->server;
 	const char *name = d->indirect ? NULL : es9p_function_name(f);
 	struct octets request = octets_from(d->message.p, n);
 
-	return f == ES9P_GET_BPP ? ipa_ask_stream(d->ipa, link, name, request, patience_ms) :
-				   ipa_ask_server(d->ipa, link, name, request, patience_ms);
+	return f == ES9P_GET_BPP && !d->forward ? ipa_ask_stream(d->ipa, link, name, request, patience_ms) :
+						  ipa_ask_server(d->ipa, link, name, request, patience_ms);
 }
 
 static int ask_eim(struct ipa_download *d, enum es9p_function f, const struct tlv_out *w,
@@ -498,18 +499,17 @@ int ipa_server_read(struct ipa_download *d)
 	struct ipa *i = d->ipa;
 	struct octets so_far = ipa_stream(i);
 
-	d->chunk_at = 0;
+	d->chunk_at = d->chunk_n = 0;
+	/* What had come of an answer that broke off is gone with it. */
+	if (!i->streaming && i->eim_why.kind != CAUSE_NONE)
+		return came(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED);
 	d->chunk_n = d->indirect ? read_raw(d, so_far) :
 				   es9p_bpp_read(&d->reader, so_far, d->chunk, sizeof(d->chunk));
 	if (d->chunk_n)
 		return 1;
 	if (d->reader.broken)
 		return unreadable(d, ES9P_GET_BPP, ES10B_LOAD_BPP_ERROR, "boundProfilePackage is no base64");
-	if (i->streaming && !d->reader.ended)
-		return 0;
-	if (i->eim_why.kind == CAUSE_NONE)
-		return -ENODATA;
-	return came(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED);
+	return i->streaming && !d->reader.ended ? 0 : -ENODATA;
 }
 
 bool ipa_server_took(struct ipa *i)

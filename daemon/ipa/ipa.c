@@ -200,7 +200,7 @@ void ipa_online(struct ipa *i, bool online, struct octets plmn)
 
 /* --- the eIM ---------------------------------------------------------------------------------------------- */
 
-static void stop_stream(struct ipa *i)
+void ipa_stop_stream(struct ipa *i)
 {
 	if (i->streaming)
 		eim_cancel(i->link, &i->exchange);
@@ -209,7 +209,7 @@ static void stop_stream(struct ipa *i)
 
 static void forget_reply(struct ipa *i)
 {
-	stop_stream(i);
+	ipa_stop_stream(i);
 	free(i->reply);
 	i->reply = NULL;
 	i->reply_n = 0;
@@ -377,7 +377,7 @@ static void on_finished(struct proc *p)
 	struct ipa_work *w = i->now;
 	struct cause why = p->cause;
 
-	stop_stream(i);
+	ipa_stop_stream(i);
 	i->now = NULL;
 	i->step = NULL;
 	ev_task_start(&i->pump);
@@ -437,7 +437,7 @@ void ipa_withdraw(struct ipa_work *w)
 		return;
 	}
 	proc_drop(&i->proc);
-	stop_stream(i);
+	ipa_stop_stream(i);
 	i->now = NULL;
 	i->step = NULL;
 	ev_task_start(&i->pump);
@@ -474,7 +474,7 @@ void ipa_close(struct ipa *i)
 	if (i->now) {
 		w = i->now;
 		proc_drop(&i->proc);
-		stop_stream(i);
+		ipa_stop_stream(i);
 		i->now = NULL;
 		w->ipa = NULL;
 		w->ended(w, &why);

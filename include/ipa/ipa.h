@@ -226,6 +226,8 @@ int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function,
 int ipa_ask_stream(struct ipa *i, struct eim_link *link, const char *function,
 		   struct octets request, unsigned patience_ms);
 int ipa_await_stream(struct ipa *i);
+/* Nobody wants the rest. Before its link goes, at the latest; fine where there is none. */
+void ipa_stop_stream(struct ipa *i);
 struct octets ipa_stream(const struct ipa *i);
 /* From judge(): fails with i->eim_why. */
 enum step_verdict ipa_eim_failed(struct proc *p);
