@@ -1,6 +1,7 @@
 #include "support/ipabed.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "sim/eim/config.h"
 #include "sim/eim/order.h"
 #include "sim/smdp/add.h"
+#include "sim/smdp/init.h"
 #include "support/test.h"
 #include "unit/fake_ev.h"
 
@@ -25,7 +27,8 @@ struct ipabed ipabed;
 const char *const trouble_names[_TROUBLE_MAX] = {
 	"nothing", "refused", "silent", "lost", "garbage", "silent after it", "lost after it",
 	"daemon killed", "daemon killed after it", "power cut", "power cut after it", "forbidden",
-	"malformed by status word", "says no", "truncated", "another session", "forged", "away", "unwanted",
+	"malformed by status word", "says no", "truncated", "cut", "stalled", "another session", "forged", "away", "unwanted",
+	"stopped",
 };
 
 /*
@@ -41,7 +44,8 @@ int fsync(int fd)
 bool trouble_is_after(enum trouble t)
 {
 	return t == GARBAGE || t == SILENT_AFTER || t == LOST_AFTER || t == KILLED_AFTER ||
-	       t == POWER_AFTER || t == TRUNCATED || t == OTHER_SESSION || t == FORGED;
+	       t == POWER_AFTER || t == TRUNCATED || t == CUT || t == STALLED ||
+	       t == OTHER_SESSION || t == FORGED;
 }
 
 static enum trouble pick(enum trouble t, const struct ipabed_request *q)
@@ -67,7 +71,9 @@ enum trouble ipabed_note(enum ipabed_to to, const char *what)
 		s->trouble = pick(s->trouble, q);
 		s->struck = true;
 		s->what = *q;
-		return s->trouble;
+		if (s->trouble != STOPPED)
+			return s->trouble;
+		ipabed.o.stop();
 	}
 	return NOTHING;
 }
@@ -112,6 +118,21 @@ static void network(bool powered)
 		   octets_from(plmn, sizeof(plmn)));
 }
 
+/* It has read the card anew. */
+static void look_at_card(void)
+{
+	struct ve_profile *p = ve_profile_enabled(euicc_card_state(ipabed.card.card));
+
+	snprintf(ipabed.used, sizeof(ipabed.used), "none");
+	if (p)
+		es10_iccid_text(blob_octets(&p->field[VE_ICCID]), ipabed.used);
+}
+
+bool ipabed_module_is_right(void)
+{
+	return ipabed_enabled_is(strcmp(ipabed.used, "none") ? ipabed.used : "");
+}
+
 void ipabed_restart_card(void)
 {
 	ipabed.resets++;
@@ -124,6 +145,7 @@ void ipabed_restart_card(void)
 static void on_booted(struct ev_alarm *a)
 {
 	(void)a;
+	look_at_card();
 	ipa_card_came(&ipabed.ipa);
 	network(true);
 }
@@ -149,6 +171,7 @@ static void on_followed(struct ev_alarm *a)
 	(void)a;
 	ipabed.following = false;
 	card_sim_reset(&ipabed.sim);
+	look_at_card();
 	ipa_card_went(&ipabed.ipa);
 	ipa_card_came(&ipabed.ipa);
 	network(true);
@@ -252,14 +275,40 @@ static void make_smdp(void)
 	sdp_init(&ipabed.smdp);
 	text_copy(TEXT(IPABED_HOST), ipabed.smdp.hosts[0], SDP_HOST_MAX);
 	ipabed.smdp.hosts_n = 1;
+	text_copy(TEXT(IPABED_DS_HOST), ipabed.smdp.ds_host, SDP_HOST_MAX);
 	ipabed_smdp_open();
 }
 
-/* Loaded once, and only where there is anything to give: cases are many. */
+/*
+ * Its certificates, an SM-DS's issued for it among them: made and loaded once, and only where there is
+ * anything to give, for cases are many.
+ */
 static struct kept {
 	char path[128];
 	struct sdp_pki pki;
 } kept;
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void make_pki(void)
+{
+	char dir[] = "/tmp/cellmux-pki-XXXXXX", path[64], why[SDP_WHY_MAX] = "";
+	struct sdp_recipe r = { .dir = dir, .pki = { pki_path("") }, .pki_n = 1,
+				.hosts = { IPABED_HOST }, .hosts_n = 1, .ds_host = IPABED_DS_HOST };
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pki/0", dir);
+	if (sdp_make(&r, why) || sdp_pki_load(&kept.pki, path, why))
+		fail_msg("%s", why);
+	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	snprintf(kept.path, sizeof(kept.path), "%s", pki_path(""));
+}
 
 static void forget_pki(void)
 {
@@ -269,12 +318,9 @@ static void forget_pki(void)
 
 static void open_for_business(void)
 {
-	char why[SDP_WHY_MAX];
-
 	if (strcmp(kept.path, pki_path("")) != 0) {
 		forget_pki();
-		assert_int_equal(sdp_pki_load(&kept.pki, pki_path(""), why), 0);
-		snprintf(kept.path, sizeof(kept.path), "%s", pki_path(""));
+		make_pki();
 	}
 	ipabed.smdp.pki[0] = kept.pki;
 	ipabed.smdp.pki_n = 1;
@@ -328,6 +374,7 @@ void ipabed_open(const struct ipabed_options *o)
 		associate();
 	talk_reset(&ipabed.card);
 	card_sim_init(&ipabed.sim, ipabed.card.card);
+	look_at_card();
 	start_daemon();
 	ipa_card_came(&ipabed.ipa);
 	network(true);

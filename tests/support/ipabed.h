@@ -21,6 +21,7 @@
 #define IPABED_B "89000123456789012342"
 #define IPABED_C "89000123456789012343"         /* without coverage */
 #define IPABED_HOST "smdpp.rsp.test"
+#define IPABED_DS_HOST "smds.rsp.test"
 
 #define IPABED_INTERVAL_S 600
 #define IPABED_ROLLBACK_S 120
@@ -53,10 +54,13 @@ enum trouble {
 	MALFORMED_SW,   /* the card: 6A80 */
 	SAYS_NO,        /* the error alternative of the function */
 	TRUNCATED,      /* done, half of the answer comes */
+	CUT,            /* servers: done, and the connection breaks in the middle of the answer */
+	STALLED,        /* servers: done, and nothing more comes in the middle of the answer */
 	OTHER_SESSION,  /* servers: another transaction in the answer */
 	FORGED,         /* servers: signatures that are wrong */
 	AWAY,           /* the server, for longer than a visit lasts */
 	UNWANTED,       /* the eIM: takes no HandleNotification for as long */
+	STOPPED,        /* somebody has changed his mind */
 	_TROUBLE_MAX
 };
 
@@ -87,6 +91,7 @@ struct ipabed_options {
 	void (*configure)(struct ipa_options *o);
 	/* Can this happen to that request? NULL: all can. */
 	bool (*applies)(enum trouble t, const struct ipabed_request *q);
+	void (*stop)(void);             /* of STOPPED */
 };
 
 struct ipabed {
@@ -110,6 +115,7 @@ struct ipabed {
 	unsigned resets;                /* of the card */
 
 	/* ipabed*.c only */
+	char used[ES10_ICCID_TEXT_MAX]; /* the profile that the module has found on the card */
 	bool following;
 	struct ev_alarm follow_alarm, boot_alarm;
 };
@@ -139,6 +145,8 @@ struct sdp_profile *ipabed_offer(const char *line);
 
 bool ipabed_enabled_is(const char *iccid);
 const struct ve_profile *ipabed_on_card(const char *iccid);
+/* The module uses the profile that is enabled. */
+bool ipabed_module_is_right(void);
 /* Nothing is being done, waits or is asked. */
 bool ipabed_is_idle(void);
 /* A file of the daemon's that is there; NULL: none. Static. */
@@ -153,6 +161,25 @@ enum trouble ipabed_note(enum ipabed_to to, const char *what);
 bool trouble_is_after(enum trouble t);
 /* The daemon, or all, ends here: true, nobody hears of the request any more. */
 bool ipabed_ends_daemon(enum trouble t);
+
+/*
+ * ipabed_flow.c: an answer that comes in pieces, slowly and less slowly, to whoever wants to see it
+ * grow. end() comes when it is there, or when half of it is, with why; the owner ends the exchange.
+ */
+struct ipabed_flow {
+	void (*end)(struct ipabed_flow *f, const struct cause *why);
+	struct eim_exchange *x;
+	uint8_t *all;
+	size_t n, at, stop;
+	struct cause why;
+	unsigned pieces;
+	struct ev_alarm alarm;
+};
+
+/* all is taken over. t: CUT and STALLED stop it, others do not. */
+void ipabed_flow_start(struct ipabed_flow *f, struct eim_exchange *x, uint8_t *all, size_t n,
+		       enum trouble t);
+void ipabed_flow_stop(struct ipabed_flow *f);
 
 /* ipabed_card.c */
 struct card_channel *ipabed_card_open(void);

@@ -140,10 +140,13 @@ static void strike(enum trouble t)
 	case KILLED_AFTER:
 	case POWER:
 	case POWER_AFTER:
+	case CUT:
+	case STALLED:
 	case OTHER_SESSION:
 	case FORGED:
 	case AWAY:
 	case UNWANTED:
+	case STOPPED:
 	case _TROUBLE_MAX:
 		break;
 	}

@@ -19,6 +19,7 @@ static struct road {
 	struct eim_link link;
 	struct eim_exchange *now;
 	struct ev_alarm alarm;
+	struct ipabed_flow flow;
 	enum trouble trouble;
 	struct se_exchange asked;
 	bool late;                      /* a relay has it */
@@ -38,6 +39,20 @@ static void end_road(const struct cause *why)
 		snprintf(x->text, sizeof(x->text), "trouble on the way");
 	}
 	x->done(x, why);
+}
+
+static void on_flown(struct ipabed_flow *f, const struct cause *why)
+{
+	(void)f;
+	end_road(why);
+}
+
+/* What there is for an answer comes. */
+static void flow(enum trouble t)
+{
+	struct eim_exchange *x = road.now;
+
+	ipabed_flow_start(&road.flow, x, x->reply, x->reply_n, t);
 }
 
 static void end_with_status(int status)
@@ -63,7 +78,7 @@ static void answer_no(struct eim_exchange *x)
 	assert_non_null(x->reply);
 	memcpy(x->reply, no, sizeof(no));
 	x->reply_n = sizeof(no);
-	end_road(NULL);
+	flow(NOTHING);
 }
 
 /* One bit of the transactionId: A0 { 80 … } in the answers of downloads. */
@@ -100,15 +115,19 @@ static void strike(enum trouble t)
 	case GARBAGE:
 		for (size_t k = 0; k < x->reply_n; k++)
 			x->reply[k] ^= 0x5a;
-		end_road(NULL);
+		flow(t);
 		break;
 	case TRUNCATED:
 		x->reply_n /= 2;
-		end_road(NULL);
+		flow(t);
+		break;
+	case CUT:
+	case STALLED:
+		flow(t);
 		break;
 	case OTHER_SESSION:
 		turn_transaction(x);
-		end_road(NULL);
+		flow(t);
 		break;
 	case SILENT:
 	case SILENT_AFTER:
@@ -126,8 +145,9 @@ static void strike(enum trouble t)
 	case KILLED_AFTER:
 	case POWER:
 	case POWER_AFTER:
+	case STOPPED:
 	case _TROUBLE_MAX:
-		end_road(NULL);
+		flow(t);
 		break;
 	}
 }
@@ -150,7 +170,7 @@ static void answered(void)
 	else if (status >= 400)
 		end_with_status((int)status);
 	else
-		end_road(NULL);
+		flow(t);
 }
 
 static void on_answered(struct se_exchange *a)
@@ -229,6 +249,7 @@ static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 static void drop(void)
 {
 	ev_alarm_stop(&road.alarm);
+	ipabed_flow_stop(&road.flow);
 	if (road.late)
 		se_esipa_abandon(&ipabed.eim, &road.asked);
 	free(road.asked.response);
@@ -403,6 +424,7 @@ static void on_notify(struct se_relay *r, struct se_card *c, struct octets note)
 void ipabed_eim_open(void)
 {
 	memset(&road, 0, sizeof(road));
+	road.flow.end = on_flown;
 	memset(&relay, 0, sizeof(relay));
 	relay.face = (struct se_relay){ .request = on_request, .abandon = on_abandon, .notify = on_notify };
 	ipabed.eim.relay = &relay.face;

@@ -14,6 +14,7 @@ struct lane {
 	struct eim_link link;
 	struct eim_exchange *now;
 	struct ev_alarm alarm;
+	struct ipabed_flow flow;
 	enum trouble trouble;
 };
 
@@ -74,9 +75,12 @@ static struct cause way_back(enum trouble t, unsigned status)
 	case MALFORMED_SW:
 	case SAYS_NO:
 	case TRUNCATED:
+	case CUT:
+	case STALLED:
 	case OTHER_SESSION:
 	case FORGED:
 	case UNWANTED:
+	case STOPPED:
 	case _TROUBLE_MAX:
 		break;
 	}
@@ -129,6 +133,11 @@ static void end(struct lane *l, const struct cause *why)
 	x->done(x, why);
 }
 
+static void on_flown(struct ipabed_flow *f, const struct cause *why)
+{
+	end(container_of(f, struct lane, flow), why);
+}
+
 static void on_arrived(struct ev_alarm *a)
 {
 	struct lane *l = container_of(a, struct lane, alarm);
@@ -148,11 +157,10 @@ static void on_arrived(struct ev_alarm *a)
 	}
 	ipabed_smdp_serve(TO_SMDP, x->function, octets_from(x->request, x->request_n), t, &reply, &why);
 	if (!ipabed_ends_daemon(t)) {
-		if (!cause_is_set(&why)) {
-			x->reply = take(reply.body.p);
-			x->reply_n = reply.body.n;
-		}
-		end(l, cause_is_set(&why) ? &why : NULL);
+		if (cause_is_set(&why))
+			end(l, &why);
+		else
+			ipabed_flow_start(&l->flow, x, take(reply.body.p), reply.body.n, t);
 	}
 	sdp_reply_done(&reply);
 }
@@ -170,6 +178,7 @@ static void on_exchange(struct eim_link *link, struct eim_exchange *x)
 	l->trouble = ipabed_note(TO_SMDP, x->function);
 	late = l->trouble == SILENT || l->trouble == AWAY || is_away() || !ipabed.ipa.online;
 	l->alarm.fired = on_arrived;
+	l->flow.end = on_flown;
 	ev_alarm_start(&l->alarm, late ? TIMEOUT_MS : WAY_MS);
 }
 
@@ -180,6 +189,7 @@ static void on_cancel(struct eim_link *link, struct eim_exchange *x)
 	if (l->now != x)
 		return;
 	ev_alarm_stop(&l->alarm);
+	ipabed_flow_stop(&l->flow);
 	l->now = NULL;
 	asked = NULL;
 }

@@ -96,6 +96,10 @@ static bool applies(enum trouble t, const struct ipabed_request *q)
 		[TO_SMDP_BY_EIM] = (ANYWHERE | BIT(AWAY)) & ~(BIT(LOST) | BIT(LOST_AFTER) | BIT(FORBIDDEN)),
 	};
 
+	if (t == CUT || t == STALLED)
+		return q->to == TO_EIM || q->to == TO_SMDP;
+	if (t == STOPPED)
+		return scenario->order == LOCAL;
 	if (t == UNWANTED)
 		return !strcmp(q->what, "ESipa BF3D");
 	if (t == OTHER_SESSION || t == FORGED)
@@ -117,6 +121,12 @@ static void on_done(struct ipa_download *d, const struct cause *why)
 	l->done++;
 	l->installed = !why;
 	l->d = NULL;
+}
+
+static void stop(void)
+{
+	if (local.d)
+		ipa_download_stop(local.d);
 }
 
 static void order(const char *name)
@@ -177,7 +187,7 @@ static bool had(unsigned troubles, const char *what)
 }
 
 #define UNREADABLE (BIT(GARBAGE) | BIT(TRUNCATED))
-#define UNHEARD (UNREADABLE | BIT(SILENT_AFTER) | BIT(LOST_AFTER) | BIT(KILLED_AFTER) | BIT(POWER_AFTER))
+#define UNHEARD (UNREADABLE | BIT(CUT) | BIT(STALLED) | BIT(SILENT_AFTER) | BIT(LOST_AFTER) | BIT(KILLED_AFTER) | BIT(POWER_AFTER))
 
 /* Whoever has answered cannot know that the answer was lost. */
 static bool may_be_sent_again(void)
@@ -286,7 +296,7 @@ static void run_case(struct ipabed_strike first, struct ipabed_strike second)
 {
 	const struct ipabed_options o = { .personality = scenario->personality, .pki = scenario->pki,
 					  .no_eim = scenario->order == LOCAL, .configure = configure,
-					  .applies = applies };
+					  .applies = applies, .stop = stop };
 	bool on_card;
 	const char *why;
 
