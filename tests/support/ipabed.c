@@ -12,6 +12,7 @@
 #include "core/util.h"
 #include "sim/eim/config.h"
 #include "sim/eim/order.h"
+#include "sim/eim/relay.h"
 #include "sim/smdp/add.h"
 #include "sim/smdp/init.h"
 #include "support/test.h"
@@ -328,7 +329,8 @@ static void open_for_business(void)
 
 static void associate(void)
 {
-	struct se_config_wish wish = { .form = SE_FORM_ADD_INITIAL, .trust = SE_TRUST_NONE };
+	struct se_config_wish wish = { .form = SE_FORM_ADD_INITIAL, .trust = SE_TRUST_NONE,
+					.indirect = -1 };
 	uint8_t request[2048];
 	char digits[4097];
 	const char *why;
@@ -401,6 +403,7 @@ void ipabed_close(void)
 	fake_ev_settle();
 	card_sim_done(&ipabed.sim);
 	talk_close(&ipabed.card);
+	se_relay_close(&ipabed.eim);
 	se_eim_done(&ipabed.eim);
 	ipabed.smdp.pki_n = 0;
 	sdp_done(&ipabed.smdp);

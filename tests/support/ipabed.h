@@ -192,6 +192,9 @@ void ipabed_eim_stop(void);
 bool ipabed_eim_is_asked(void);
 struct eim_link *ipabed_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
 
+/* ipabed_post.c */
+void ipabed_post_open(void);
+
 /* ipabed_smdp.c */
 void ipabed_smdp_open(void);
 void ipabed_smdp_stop(void);

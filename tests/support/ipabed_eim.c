@@ -1,4 +1,4 @@
-/* The bed's way to the eIM, with trouble on it, and the eIM's own way to the SM-DP+. */
+/* The bed's way to the eIM, with trouble on it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #define WAY_MS 20
 #define TIMEOUT_MS 60000
 #define HANDLE 0xbf3d
-#define BEGUN_MAX 32
 
 static struct road {
 	struct eim_link link;
@@ -293,141 +292,11 @@ bool ipabed_eim_is_asked(void)
 	return road.now != NULL;
 }
 
-/* --- the eIM's way to the SM-DP+ ---------------------------------------------------------------------------- */
-
-static struct relay {
-	struct se_relay face;
-	struct se_exchange *x;
-	uint32_t tag;
-	struct ev_alarm alarm;
-	uint8_t begun[BEGUN_MAX][SDP_TID_MAX];  /* sessions with the SM-DP+ */
-	unsigned begun_n;
-} relay;
-
-static struct se_code order_in_flight(void)
-{
-	struct se_code order = { .address = "" };
-	struct se_package *p;
-
-	list_for_each(p, &ipabed.account->packages, node) {
-		if (p->kind == SE_KIND_DOWNLOAD && p->state == SE_SENT)
-			(void)se_code_parse(p->download->code, &order);
-	}
-	return order;
-}
-
-static void remember(struct octets tid)
-{
-	if (relay.tag == 0xbf39 && tid.n == SDP_TID_MAX)
-		memcpy(relay.begun[relay.begun_n++ % BEGUN_MAX], tid.p, tid.n);
-}
-
-/* The result of a download that went through here; others are the IPA's to deliver. */
-static bool is_mine(struct octets note)
-{
-	struct tlv_doc doc;
-	struct tlv top = tlv_open(&doc, note), body;
-	struct octets tid;
-
-	if (tlv_peek(&top) != 0xbf37)
-		return true;
-	body = tlv_enter(&top, 0xbf37);
-	body = tlv_enter(&body, 0xbf27);
-	tid = tlv_take(&body, 0x80);
-	for (unsigned k = 0; k < MIN(relay.begun_n, (unsigned)BEGUN_MAX); k++)
-		if (octets_same(tid, octets_from(relay.begun[k], SDP_TID_MAX)))
-			return true;
-	return false;
-}
-
-static void relay_answer(const char *body, const char *function, const struct se_code *order)
-{
-	struct se_exchange *x = relay.x;
-	enum trouble t = ipabed_note(TO_SMDP_BY_EIM, function);
-	struct se_rsp_answer form = { .matching_id = order->matching_id };
-	struct se_rsp_reply got = { .code = 127 };
-	struct cause why = { 0 };
-	struct sdp_reply reply;
-	uint8_t error[16];
-
-	relay.x = NULL;
-	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), t, &reply, &why);
-	x->status = 200;
-	assert_int_equal(se_forms_parse("full", 0, &form.forms), 0);
-	if (!cause_is_set(&why))
-		se_rsp_read(relay.tag, octets_text(sdp_blob_octets(&reply.body)), &got);
-	if (got.code || se_rsp_write(relay.tag, &got, &form, &x->response, &x->response_n) < 0)
-		se_esipa_reply(x, octets_from(error, se_rsp_error(relay.tag, got.code ? got.code : 127,
-								  error)));
-	remember(got.part[SE_RSP_TID]);
-	se_rsp_reply_done(&got);
-	sdp_reply_done(&reply);
-	x->done(x);
-}
-
-static void on_relayed(struct ev_alarm *a)
-{
-	struct se_code order = order_in_flight();
-	const char *function;
-	char *body;
-
-	(void)a;
-	if (!order.address[0])
-		snprintf(order.address, sizeof(order.address), "%s", IPABED_HOST);
-	body = se_rsp_request(relay.tag, relay.x->request, order.address, octets_from(NULL, 0),
-			      &function);
-	assert_non_null(body);
-	relay_answer(body, function, &order);
-	free(body);
-}
-
-static int on_request(struct se_relay *r, struct se_card *c, uint32_t tag, struct se_exchange *x)
-{
-	(void)r;
-	(void)c;
-	assert_null(relay.x);
-	relay.x = x;
-	relay.tag = tag;
-	relay.alarm.fired = on_relayed;
-	ev_alarm_start(&relay.alarm, WAY_MS);
-	return 0;
-}
-
-static void on_abandon(struct se_relay *r, struct se_exchange *x)
-{
-	(void)r;
-	if (relay.x != x)
-		return;
-	relay.x = NULL;
-	ev_alarm_stop(&relay.alarm);
-}
-
-/* It sees to it by itself that the SM-DP+ gets it: that is not what is tested here. */
-static void on_notify(struct se_relay *r, struct se_card *c, struct octets note)
-{
-	struct cause why = { 0 };
-	struct sdp_reply reply;
-	const char *function;
-	char *body;
-
-	(void)r;
-	(void)c;
-	if (!is_mine(note))
-		return;
-	body = se_rsp_request(0, note, IPABED_HOST, octets_from(NULL, 0), &function);
-	assert_non_null(body);
-	ipabed_smdp_serve(TO_SMDP_BY_EIM, function, octets_from(body, strlen(body)), NOTHING, &reply, &why);
-	sdp_reply_done(&reply);
-	free(body);
-}
-
 void ipabed_eim_open(void)
 {
 	memset(&road, 0, sizeof(road));
 	road.flow.end = on_flown;
-	memset(&relay, 0, sizeof(relay));
-	relay.face = (struct se_relay){ .request = on_request, .abandon = on_abandon, .notify = on_notify };
-	ipabed.eim.relay = &relay.face;
+	ipabed_post_open();
 }
 
 void ipabed_eim_stop(void)

@@ -102,11 +102,10 @@ void ipabed_smdp_serve(enum ipabed_to to, const char *function, struct octets bo
 	struct sdp_request q = { .method = TEXT("POST"), .content_type = TEXT("application/json"),
 				 .admin_protocol = TEXT("gsma/rsp/v2.2.2"), .body = body };
 
-	(void)to;
 	memset(ret, 0, sizeof(*ret));
 	if (t == AWAY)
 		ipabed.away_until_ms[TO_SMDP] = ev_now_ms() + IPABED_AWAY_S * 1000;
-	if (is_away())
+	if (is_away() && to != TO_EIM)
 		t = AWAY;
 	spoil_answer(t, function);
 	if (t == NOTHING || trouble_is_after(t) || t == SAYS_NO) {
