@@ -274,6 +274,7 @@ static uint16_t free_port(void)
 static bool open_endpoint(struct se_coap *c, uint16_t *port)
 {
 	coap_address_t at;
+	coap_endpoint_t *e;
 
 	coap_address_init(&at);
 	at.addr.sin.sin_family = AF_INET;
@@ -282,8 +283,12 @@ static bool open_endpoint(struct se_coap *c, uint16_t *port)
 	for (int tries = 0; tries < 8; tries++) {
 		*port = *port ? *port : free_port();
 		at.addr.sin.sin_port = htons(*port);
-		if (*port && coap_new_endpoint(c->ctx, &at, COAP_PROTO_DTLS))
+		e = *port ? coap_new_endpoint(c->ctx, &at, COAP_PROTO_DTLS) : NULL;
+		if (e) {
+			/* Else it takes what is longer than it would send itself for damaged. */
+			coap_endpoint_set_default_mtu(e, COAP_RXBUFFER_SIZE + 128);
 			return true;
+		}
 		*port = 0;
 	}
 	return false;
