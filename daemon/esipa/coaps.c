@@ -108,10 +108,22 @@ static void on_done(struct coaps_request *q, const struct net_error *why)
 		return;
 	}
 	free(q->answer);
-	x->unsent = why && q->unsent;
+	x->reply = NULL;
+	x->reply_n = 0;
+	x->unsent = why ? q->unsent : q->code == COAP_CODE(4, 13);
+	x->too_large = why ? q->too_large : q->code == COAP_CODE(4, 13);
 	net_error_cause(&error, &cause);
 	snprintf(x->text, sizeof(x->text), "%s: %s", net_layer_name(error.layer), error.text);
 	x->done(x, &cause);
+}
+
+static void on_grown(struct coaps_request *q)
+{
+	struct eim_exchange *x = container_of(q, struct coaps_link, request)->exchange;
+
+	x->reply = q->answer;
+	x->reply_n = q->answer_n;
+	x->grown(x);
 }
 
 static void submit(struct coaps_link *l, unsigned patience_ms)
@@ -125,6 +137,7 @@ static void submit(struct coaps_link *l, unsigned patience_ms)
 		.patience_ms = patience_ms,
 		.answer_max = x->reply_max && x->reply_max < max ? x->reply_max : max,
 		.done = on_done,
+		.grown = x->grown ? on_grown : NULL,
 	};
 	coaps_submit(l->coaps, &l->request);
 }
@@ -136,7 +149,7 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 	x->reply = NULL;
 	x->reply_n = 0;
 	x->text[0] = '\0';
-	x->unsent = false;
+	x->unsent = x->too_large = false;
 	l->exchange = x;
 	l->due_ms = ev_now_ms() + x->patience_ms;
 	submit(l, x->patience_ms);

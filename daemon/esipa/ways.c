@@ -69,7 +69,10 @@ static void fail(struct ways *w, const struct cause *why)
 	struct cause cause = *why;
 
 	w->asked = NULL;
+	x->reply = NULL;
+	x->reply_n = 0;
 	x->unsent = w->x.unsent;
+	x->too_large = w->x.too_large;
 	if (w->tried) {
 		cause = w->why;
 		snprintf(x->text, sizeof(x->text), "%.92s; then over %s: %.70s", w->text,
@@ -105,6 +108,15 @@ static void on_done(struct eim_exchange *inner, const struct cause *why)
 	go(w, (unsigned)(w->due_ms - now));
 }
 
+static void on_grown(struct eim_exchange *inner)
+{
+	struct eim_exchange *x = container_of(inner, struct ways, x)->asked;
+
+	x->reply = inner->reply;
+	x->reply_n = inner->reply_n;
+	x->grown(x);
+}
+
 static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 {
 	struct ways *w = of(l);
@@ -115,13 +127,13 @@ static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 	x->reply = NULL;
 	x->reply_n = 0;
 	x->text[0] = '\0';
-	x->unsent = false;
+	x->unsent = x->too_large = false;
 	w->asked = x;
 	w->tried = false;
 	w->due_ms = ev_now_ms() + x->patience_ms;
 	w->x = (struct eim_exchange){ .function = x->function, .request = x->request,
 				      .request_n = x->request_n, .reply_max = x->reply_max,
-				      .done = on_done };
+				      .done = on_done, .grown = x->grown ? on_grown : NULL };
 	go(w, x->patience_ms);
 }
 

@@ -342,6 +342,12 @@ static enum step_verdict provided(struct proc *p)
 
 	if (ipa_report_judge(p) == STEP_NEXT)
 		return STEP_NEXT;
+	/* It is told that there is no answer, or it would ask for nothing else any more. */
+	if (ipa_of(p)->exchange.too_large && e->visit.phase == IPA_PHASE_DATA && !e->visit.error) {
+		log_warning("ipa", "eIM %s: what it asks for is longer than the way to it takes", e->id);
+		e->visit.error = ESIPA_DATA_UNDEFINED;
+		return STEP_AGAIN;
+	}
 	return e->visit.reached ? ipa_refused(p, "eim", -1, "it does not take the answer") :
 				  ipa_eim_failed(p);
 }

@@ -231,6 +231,7 @@ static enum blockwise_verdict without_blocks(struct blockwise *b, const struct b
 		begin(b);
 		return BLOCKWISE_SEND;
 	}
+	b->too_large = true;
 	net_error_set(why, CAUSE_REFUSED, NET_COAP, class_of(a->code) * 100 + (a->code & 31),
 		      "the server takes nothing in blocks, and %zu octets are more than a datagram holds "
 		      "(%u.%02u)", b->body.n, class_of(a->code), a->code & 31u);

@@ -83,6 +83,18 @@ static const char *tls_name(void)
 	}
 }
 
+/*
+ * libcoap, as a server, answers what it cannot read with a reset for message 0, whatever its number
+ * was: a message that is longer than it thinks the way to be, for example.
+ */
+static bool rejects_unread(const char *line)
+{
+	const char *at = strstr(line, "got RST for mid=");
+
+	return at && strtoul(at + strlen("got RST for mid="), NULL, 16) == 0 && turn->mid != 0 &&
+	       turn->ping_mid != 0;
+}
+
 static void on_log(coap_log_t level, const char *message)
 {
 	struct text t = text_trim(text_of(message));
@@ -95,6 +107,8 @@ static void on_log(coap_log_t level, const char *message)
 	words = words ? words + strlen(" DTLS: ") : line;
 	if (turn && (int)level <= 4)
 		snprintf(turn->words, sizeof(turn->words), "%.*s", WORDS_MAX - 1, words);
+	if (turn && turn->posted && rejects_unread(line))
+		turn->reset = true;
 	if (turn && (strstr(line, "unknown critical option") || strstr(line, "malformed PDU")))
 		snprintf(turn->odd, sizeof(turn->odd), "%.*s", WORDS_MAX - 1, line);
 	if ((int)level <= 4)

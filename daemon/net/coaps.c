@@ -57,7 +57,8 @@ struct coaps {
 	bool reused;                    /* the association is from before this request */
 	bool sent, replaced;
 	bool no_blocks;                 /* learned: takes no Block1 */
-	unsigned datagram;              /* learned: no longer message whole */
+	unsigned datagram;              /* no longer message is sent whole … */
+	bool cut;                       /* … nor otherwise: learned */
 	uint64_t asked_ms;              /* when the latest message went out … */
 	uint32_t heard_before;          /* … and how many datagrams had come by then */
 	uint64_t pinged_ms;
@@ -133,7 +134,10 @@ static void finish(struct coaps *c, const struct net_error *why)
 
 	if (why) {
 		copy = *why;
-		q->unsent = !c->sent;
+		q->too_large = c->blocks.too_large;
+		q->unsent = !c->sent || q->too_large;
+		q->answer = NULL;
+		q->answer_n = 0;
 		drop_request(c);
 		disconnect(c);
 		q->done(q, &copy);
@@ -322,11 +326,27 @@ static size_t whole_max(const struct coaps *c, unsigned datagram)
 	return datagram > head ? datagram - head : 0;
 }
 
-/* Longer messages than usual do not get through. */
-static void shorten(struct coaps *c)
+/* Longer messages than usual do not get through. False: without them there is no way, and that was all. */
+static bool shorten(struct coaps *c)
 {
-	c->datagram = DATAGRAM;
+	struct net_error why = { 0 };
+
+	c->datagram = MIN(c->datagram, DATAGRAM);
+	c->cut = true;
 	c->blocks.o.whole_max = c->blocks.o.anyway_max = whole_max(c, DATAGRAM);
+	c->replaced = false;
+	if (c->blocks.o.upload && !c->blocks.refuses_blocks)
+		return true;
+	c->blocks.too_large = true;
+	net_error_set(&why, CAUSE_REFUSED, NET_COAP, -1, "the server takes nothing in blocks, and %zu octets "
+		      "in one datagram do not get through", c->request->body_n);
+	finish(c, &why);
+	return false;
+}
+
+static bool is_long(const struct coaps *c)
+{
+	return c->blocks.sent_n > whole_max(c, DATAGRAM);
 }
 
 static void send_message(struct coaps *c)
@@ -343,7 +363,8 @@ static void send_message(struct coaps *c)
 	c->pinged_ms = 0;
 	r = coap_assoc_post(c->assoc, &c->post);
 	if (r == -EMSGSIZE && c->blocks.o.anyway_max > whole_max(c, DATAGRAM)) {
-		shorten(c);
+		if (!shorten(c))
+			return;
 		blockwise_again(&c->blocks);
 		send_message(c);
 	} else if (r < 0) {
@@ -366,7 +387,7 @@ static int start_blocks(struct coaps *c)
 {
 	struct blockwise_options o = {
 		.whole_max = whole_max(c, c->datagram),
-		.anyway_max = whole_max(c, COAPS_DATAGRAM_MAX),
+		.anyway_max = whole_max(c, c->cut ? DATAGRAM : COAPS_DATAGRAM_MAX),
 		.szx = szx_of(c->server.block),
 		.upload = !c->server.no_upload && !c->no_blocks,
 		.answer_max = c->request->answer_max,
@@ -377,9 +398,8 @@ static int start_blocks(struct coaps *c)
 	if (r < 0)
 		return r;
 	blockwise_start(&c->blocks, &o, octets_from(c->request->body, c->request->body_n), tag);
-	if (!o.upload && c->request->body_n > o.anyway_max)
-		return -EMSGSIZE;
-	return 0;
+	c->blocks.too_large = !o.upload && c->request->body_n > o.anyway_max;
+	return c->blocks.too_large ? -EMSGSIZE : 0;
 }
 
 static void begin(struct coaps *c)
@@ -398,6 +418,17 @@ static void on_ready(struct coap_assoc_user *u)
 	begin(c);
 }
 
+/* What was shown is used, perhaps: it cannot be taken back. */
+static void show(struct coaps *c)
+{
+	struct coaps_request *q = c->request;
+
+	c->blocks.restarted = c->replaced = true;
+	q->answer = c->blocks.answer;
+	q->answer_n = c->blocks.answer_n;
+	q->grown(q);
+}
+
 static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer *a)
 {
 	struct coaps *c = container_of(u, struct coaps, user);
@@ -407,6 +438,8 @@ static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer
 		return;
 	switch (blockwise_judge(&c->blocks, a, &why)) {
 	case BLOCKWISE_SEND:
+		if (c->request->grown && c->blocks.answer_n)
+			show(c);
 		send_message(c);
 		break;
 	case BLOCKWISE_DONE:
@@ -447,9 +480,9 @@ static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 			next_address(c, &copy);
 		break;
 	case COAPS_EXPECT_ANSWER:
-		/* A message that is larger than its buffer ends the association with some. */
-		if (c->blocks.sent_n > whole_max(c, DATAGRAM))
-			shorten(c);
+		/* A message that is larger than its buffer ends the association with some: each time. */
+		if (is_long(c) && c->replaced && !c->cut && !shorten(c))
+			return;
 		if (copy.kind != CAUSE_LINK_LOST || !replace(c, copy.text))
 			finish(c, &copy);
 		break;
@@ -486,6 +519,12 @@ static void on_look(struct ev_alarm *a)
 		replace(c, "the old one is silent");
 		return;
 	}
+	/* It gets lost each time, for its length; pings get through. */
+	if (is_long(c) && quiet >= c->server.silence_ms && !c->cut) {
+		if (shorten(c))
+			replace(c, "a long message is not answered");
+		return;
+	}
 	if ((grows_old || doubted) && now - c->pinged_ms >= PING_GAP_MS) {
 		c->pinged_ms = now;
 		coap_assoc_ping(c->assoc);
@@ -502,7 +541,7 @@ void coaps_submit(struct coaps *c, struct coaps_request *q)
 	assert(!c->request);
 	q->code = 0;
 	q->max_age = 0;
-	q->unsent = false;
+	q->unsent = q->too_large = false;
 	q->answer = NULL;
 	q->answer_n = 0;
 	c->request = q;

@@ -46,7 +46,8 @@ struct eim_exchange {
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */
 	uint8_t *reply;
 	size_t reply_n;
-	bool unsent;                    /* with why: the eIM has seen nothing of it */
+	bool unsent;                    /* with why: the eIM has seen nothing of it … */
+	bool too_large;                 /* … and never will: no way takes a request of this size */
 	/* With why: the same in words, "certificate: eim.example is not yet valid …". */
 	char text[EIM_TEXT_MAX];
 };

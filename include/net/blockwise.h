@@ -84,7 +84,8 @@ struct blockwise {
 	uint32_t max_age;
 	uint8_t *answer;                /* on the heap; blockwise_take() */
 	size_t answer_n;
-	bool refuses_blocks;            /* learned: the server takes no Block1 */
+	bool refuses_blocks;            /* learned: the server takes no Block1 … */
+	bool too_large;                 /* … and the body does not fit without */
 	/* blockwise.c only */
 	enum blockwise_phase phase;
 	size_t offset;                  /* of what is sent next */

@@ -50,9 +50,16 @@ struct coaps_request {
 	unsigned patience_ms;           /* for all of it, connecting included */
 	size_t answer_max;
 	void (*done)(struct coaps_request *q, const struct net_error *why);
+	/*
+	 * The answer has grown by a block: answer and answer_n are what has come so far, still the
+	 * client's. Nothing may be submitted, cancelled or freed in it. From then on nothing is asked
+	 * anew: what does not go on as it began fails. NULL: nobody wants to know.
+	 */
+	void (*grown)(struct coaps_request *q);
 	uint8_t code;                   /* COAP_CODE(2, 5) */
 	uint32_t max_age;               /* seconds */
-	bool unsent;                    /* with why: the server has seen nothing of it */
+	bool unsent;                    /* with why: the server has seen nothing of it, or taken nothing … */
+	bool too_large;                 /* … since it is longer than a message and refused in blocks */
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why, or empty. */
 	uint8_t *answer;
 	size_t answer_n;

@@ -598,7 +598,7 @@ static void on_datagram(void)
 	ssize_t n = recvfrom(fd, d, sizeof(d), 0, (struct sockaddr *)&at, &at_n);
 	struct client **c;
 
-	if (n <= 0 || seen->mute)
+	if (n <= 0 || seen->mute || (plan->lose_above && n > (ssize_t)plan->lose_above))
 		return;
 	c = place_of(&at);
 	if (!*c && (n < 14 || d[0] != 22 || d[13] != 1)) {

@@ -58,6 +58,7 @@ struct coap_peer_plan {
 	enum coap_download download;
 	unsigned block;         /* octets in a block of an answer; 0: 1024 */
 	unsigned message_max;   /* a larger one ends the association, without a word; 0: 1472 */
+	unsigned lose_above;    /* longer datagrams get lost; 0: none */
 	unsigned idle_ms;       /* close_notify after so long; 0: never */
 	const struct coap_reply *replies;       /* by number of the request; the last one stays */
 	unsigned replies_n;

@@ -462,7 +462,8 @@ static void refusals_have_names(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		ask(&e, "poll");
 		assert_says(&e, table[i].kind, "coap", table[i].words);
-		assert_false(e.x.unsent);
+		/* What is too large has not been taken. */
+		assert_int_equal(e.x.unsent, table[i].reply.code == 0x8d);
 		assert_true(e.took_ms < 2000);
 	}
 	/* None of them is the association's fault. */
@@ -708,10 +709,87 @@ static void a_message_that_is_too_long_for_the_server_is_cut(void **state)
 	ask(&e, body);
 	assert_reply(&e, HELLO);
 	assert_int_equal(peer.seen->body_n, 1400);
-	assert_int_equal(peer.seen->handshakes, 2);
+	assert_int_equal(peer.seen->handshakes, 3);
 	ask(&e, body);
 	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 2);
+	assert_int_equal(peer.seen->handshakes, 3);
+	free(body);
+}
+
+/* It is lost each time, and nobody says so; what is shorter gets through. */
+static void a_long_message_that_gets_lost_goes_in_blocks(void **state)
+{
+	char *body = large(1400);
+	struct exchanging e;
+
+	(void)state;
+	for (int blocks = 1; blocks >= 0; blocks--) {
+		struct esipa_coaps o;
+
+		coap_peer_start(&peer, &(struct coap_peer_plan){
+			.psk = KEY, .lose_above = 1300, .replies = hello, .replies_n = 1,
+			.upload = blocks ? COAP_TAKES_BLOCKS : COAP_NO_BLOCKS });
+		o = quick();
+		use_key(&o, KEY);
+		o.server.datagram = 1472;
+		link_with(&o);
+		ask(&e, body);
+		if (blocks) {
+			assert_reply(&e, HELLO);
+			assert_int_equal(peer.seen->body_n, 1400);
+		} else {
+			assert_says(&e, CAUSE_REFUSED, "coap", "takes nothing in blocks");
+			assert_true(e.x.too_large && e.x.unsent);
+		}
+		assert_true(e.took_ms < 6000);
+		eim_free(client_link);
+		client_link = NULL;
+		coap_peer_stop(&peer);
+	}
+	free(body);
+}
+
+static unsigned grown;
+static size_t grown_n;
+
+static void on_grown(struct eim_exchange *x)
+{
+	grown++;
+	assert_true(x->reply_n > grown_n);
+	assert_int_equal(x->reply[grown_n], 'a' + grown_n * 7 / 5 % 26);
+	grown_n = x->reply_n;
+}
+
+/* What has been seen is not taken back: then an answer that breaks off is not asked for again. */
+static void an_answer_is_seen_while_it_grows(void **state)
+{
+	char *body = large(4000);
+	struct coap_reply reply = { .payload = body, .n = 4000 };
+
+	(void)state;
+	for (int breaks = 0; breaks < 2; breaks++) {
+		struct exchanging e = { .x = { .request = (const uint8_t *)"poll", .request_n = 4,
+					       .patience_ms = 5000, .done = on_done, .grown = on_grown } };
+
+		start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1,
+						.download = breaks ? COAP_FORGETS : COAP_GOOD_BLOCKS });
+		grown = 0;
+		grown_n = 0;
+		eim_exchange(client_link, &e.x);
+		ev_main();
+		assert_true(e.done);
+		if (breaks) {
+			assert_says(&e, CAUSE_MALFORMED, "coap", "the answer breaks off");
+			assert_int_equal(grown, 1);
+		} else {
+			assert_reply(&e, body);
+			assert_int_equal(grown, 3);
+		}
+		assert_int_equal(peer.seen->requests, 1);
+		eim_free(client_link);
+		client_link = NULL;
+		coap_peer_stop(&peer);
+	}
 	free(body);
 }
 
@@ -1129,6 +1207,8 @@ int main(int argc, char **argv)
 		T(large_requests_go_in_blocks),
 		T(both_ways_in_blocks),
 		T(a_message_that_is_too_long_for_the_server_is_cut),
+		T(a_long_message_that_gets_lost_goes_in_blocks),
+		T(an_answer_is_seen_while_it_grows),
 		T(an_association_is_replaced_when_the_server_ends_it),
 		T(a_server_that_always_hangs_up_is_not_asked_for_ever),
 		T(a_server_that_has_forgotten_is_noticed),

@@ -199,6 +199,39 @@ static void the_preferred_way_is_tried_again_later(void **state)
 	assert_string_equal(over(), "https");
 }
 
+static unsigned grown;
+
+static void on_grown(struct eim_exchange *e)
+{
+	assert_ptr_equal(e, &x);
+	grown++;
+	assert_int_equal(x.reply_n, grown);
+}
+
+static void a_reply_is_seen_while_it_grows(void **state)
+{
+	(void)state;
+	make(2);
+	x = (struct eim_exchange){ .request = (const uint8_t *)"poll", .request_n = 4, .patience_ms = 60000,
+				   .done = on_done, .grown = on_grown };
+	grown = ends = 0;
+	eim_exchange(link_, &x);
+	for (size_t n = 1; n < 4; n++) {
+		first.x->reply = (uint8_t *)"abc";
+		first.x->reply_n = n;
+		first.x->grown(first.x);
+	}
+	assert_int_equal(grown, 3);
+	first.x->reply = NULL;
+	first.x->reply_n = 0;
+	refuse(&first, CAUSE_LINK_LOST, false, "http: it breaks off");
+	assert_int_equal(ends, 1);
+	assert_null(x.reply);
+	ask();
+	assert_null(first.x->grown);
+	answer(&first);
+}
+
 static void when_both_fail_both_are_named(void **state)
 {
 	(void)state;
@@ -273,6 +306,7 @@ int main(void)
 		T(a_single_way_is_passed_through),
 		T(what_has_not_left_goes_the_other_way_at_once),
 		T(the_preferred_way_is_tried_again_later),
+		T(a_reply_is_seen_while_it_grows),
 		T(when_both_fail_both_are_named),
 		T(what_may_have_arrived_is_not_sent_again),
 		T(what_an_eim_says_is_not_the_ways_fault),
