@@ -53,7 +53,8 @@ static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *se
 	return COAP_RESPONSE_OK;
 }
 
-static void on_nack(coap_session_t *session, const coap_pdu_t *sent, const coap_nack_reason_t reason,
+static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
+		const coap_nack_reason_t reason,
 		    const coap_mid_t mid)
 {
 	(void)sent;
@@ -146,7 +147,8 @@ static void put_uint(coap_pdu_t *pdu, coap_option_num_t number, uint32_t v)
 {
 	uint8_t buf[4];
 
-	assert_true(coap_add_option(pdu, number, coap_encode_var_safe(buf, sizeof(buf), v), buf) > 0);
+	assert_true(coap_add_option(pdu, number, coap_encode_var_safe(buf, sizeof(buf), v),
+			buf) > 0);
 }
 
 static void put_path(coap_pdu_t *pdu, const char *path)
@@ -192,7 +194,10 @@ int coap_client_post(struct coap_client *c, struct octets body)
 	if (c->block1.there)
 		put_uint(pdu, COAP_OPTION_BLOCK1,
 			 c->block1.num << 4 | c->block1.more << 3 | c->block1.szx);
-	memcpy(c->request, body.p, body.n);
+	if (c->tag)
+		put_uint(pdu, COAP_OPTION_RTAG, c->tag);
+	if (body.n)
+		memcpy(c->request, body.p, body.n);
 	if (body.n)
 		assert_int_equal(coap_add_data_large_request(c->session, pdu, body.n, c->request,
 							     NULL, NULL), 1);
@@ -202,6 +207,62 @@ int coap_client_post(struct coap_client *c, struct octets body)
 	if (c->done)
 		return 0;
 	return c->failed || c->closed ? -ECONNRESET : -ETIMEDOUT;
+}
+
+#define BLOCK 1024u
+#define SZX 6
+
+/* The request in blocks of its own; the answer to the last one is left in c. */
+static int upload(struct coap_client *c, struct octets body)
+{
+	static uint32_t tag = 0x100;
+	int r = 0;
+
+	c->tag = ++tag;
+	for (unsigned num = 0; r == 0 && num * BLOCK < body.n; num++) {
+		size_t n = MIN((size_t)BLOCK, body.n - num * BLOCK);
+
+		c->block1.there = true;
+		c->block1.num = num;
+		c->block1.szx = SZX;
+		c->block1.more = num * BLOCK + n < body.n;
+		r = coap_client_post(c, octets_from(body.p + num * BLOCK, n));
+		if (r == 0 && c->block1.more && c->code != 231)
+			break;
+	}
+	c->block1.there = false;
+	c->tag = 0;
+	return r;
+}
+
+int coap_client_whole(struct coap_client *c, struct octets body)
+{
+	static uint8_t whole[COAP_CLIENT_BODY_MAX];
+	unsigned code = 0, size2 = 0;
+	size_t n = 0;
+	int r = body.n > BLOCK ? upload(c, body) : coap_client_post(c, body);
+
+	for (unsigned num = 0; r == 0; num++) {
+		assert_true(n + c->n <= sizeof(whole));
+		memcpy(whole + n, c->body, c->n);
+		n += c->n;
+		code = code ? code : c->code;
+		size2 = size2 ? size2 : c->size2;
+		if (c->code != code || (num && c->block2_num != num))
+			return -EBADMSG;
+		if (!c->has_block2 || !c->more)
+			break;
+		c->block2.there = true;
+		c->block2.num = num + 1;
+		c->block2.szx = c->block2_szx;
+		r = coap_client_post(c, octets_from(NULL, 0));
+	}
+	c->block2.there = false;
+	if (r == 0 && size2 && size2 != n)
+		return -EBADMSG;
+	memcpy(c->body, whole, n);
+	c->n = n;
+	return r;
 }
 
 int coap_client_await_close(struct coap_client *c, unsigned ms)

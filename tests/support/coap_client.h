@@ -31,6 +31,7 @@ struct coap_client {
 		bool there;
 		unsigned num, more, szx;
 	} block1, block2;               /* with own_blocks */
+	uint32_t tag;                   /* Request-Tag; 0 none */
 	/* the last answer */
 	unsigned code;                  /* 205 */
 	int answer_type;                /* COAP_MESSAGE_ACK … */
@@ -39,7 +40,6 @@ struct coap_client {
 	unsigned block2_num, block2_szx, size2;
 	uint8_t body[COAP_CLIENT_BODY_MAX];
 	size_t n;
-	unsigned acks;                  /* messages that answered without an answer in them */
 	/* coap_client.c only */
 	bool done, failed, closed;
 	uint8_t request[65536];
@@ -53,6 +53,12 @@ void coap_client_close(struct coap_client *c);
  * ended or could not be made.
  */
 int coap_client_post(struct coap_client *c, struct octets body);
+/*
+ * The same of any length, with own_blocks: blocks of 1024 octets up and what the server has down.
+ * (libcoap 4.3.1 cannot fetch an answer in blocks that comes after its acknowledgement.) -EBADMSG:
+ * the blocks do not fit together.
+ */
+int coap_client_whole(struct coap_client *c, struct octets body);
 /* Waits until the server ends the session: -ETIMEDOUT if it does not. */
 int coap_client_await_close(struct coap_client *c, unsigned ms);
 

@@ -176,6 +176,8 @@ int mini_ipa_post(struct mini_ipa *i, struct octets request)
 	_cleanup_(freep) uint8_t *buf = malloc(request.n + 1024);
 	int n;
 
+	if (i->carry)
+		return i->carry(i, request);
 	must(buf);
 	n = snprintf((char *)buf, 1024,
 		     "%s %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: gsma-rsp-ipad\r\n"

@@ -63,6 +63,8 @@ struct mini_ipa {
 	const char *path, *method, *type;
 	const char *host;               /* expected in the certificate: localhost */
 	unsigned patience_ms;
+	/* Another transport than HTTPS: sets status, body and n. 0 or as mini_ipa_post(). */
+	int (*carry)(struct mini_ipa *i, struct octets request);
 };
 
 /* Trusts the certificates in this file (PEM or DER). */

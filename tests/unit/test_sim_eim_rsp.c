@@ -311,7 +311,8 @@ static void requests_become_those_of_es9(void **state)
 			      "x", octets_of_hex("BF200382010A"), &function);
 	assert_non_null(strstr(text, "\"euiccInfo1\":\"vyADggEK\""));
 	free(text);
-	text = se_rsp_request(0xBF41, octets_of_hex("BF410A80020102BF4103810105"), "", none, &function);
+	text = se_rsp_request(0xBF41, octets_of_hex("BF410A80020102BF4103810105"), "", none,
+			&function);
 	assert_string_equal(function, "cancelSession");
 	assert_non_null(strstr(text, "\"cancelSessionResponse\":\"v0EDgQEF\""));
 	free(text);

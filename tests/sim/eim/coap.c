@@ -3,9 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "core/file.h"
 #include "core/hex.h"
 #include "core/util.h"
 #include "sim/eim/coap_inner.h"
@@ -41,7 +44,7 @@ const char se_coap_habit_help[] =
 	"  late-ack          nothing is acknowledged until the answer is there, which is in the ACK then\n"
 	"  con-for-non       a NON request is answered by a CON\n"
 	"  one-handshake     a ClientHello from where there is a session is ignored\n"
-	"  needs-ccm8        alert 71 to a client without TLS_PSK_WITH_AES_128_CCM_8\n"
+	"  needs-ccm8        no suite but TLS_PSK_WITH_AES_128_CCM_8; alert 71 to clients without it\n"
 	"  idle=SECONDS      close_notify after so much silence (300)\n"
 	"  datagram=OCTETS   a longer CoAP message ends the session\n"
 	"  block=OCTETS      the largest block, 16 to 1024\n"
@@ -144,8 +147,8 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 		return 0;
 	se_lossy_name(&c->net, at ? coap_address_get_port(at) : 0, name);
 	switch ((int)event) {
-	case COAP_EVENT_DTLS_CONNECTED:
-		se_log(c->eim, NULL, "  coaps %s connected", name);
+	case COAP_EVENT_SERVER_SESSION_NEW:
+		se_log(c->eim, NULL, "  coaps %s connects", name);
 		break;
 	case COAP_EVENT_DTLS_CLOSED:
 		se_log(c->eim, p ? p->card : NULL, "  coaps %s closed", name);
@@ -255,12 +258,43 @@ static bool set_certificate(struct se_coap *c)
 	return coap_context_set_pki(c->ctx, &pki) == 1;
 }
 
+/* --- suites ----------------------------------------------------------------------------------- */
+
+#define PREPARED "SIM_EIM_SUITES"
+
+/* libcoap asks GnuTLS for more than this in a string of its own, which only this file can narrow. */
+static const char ccm8_only[] = "[overrides]\n"
+				"tls-disabled-cipher = AES-256-GCM\n"
+				"tls-disabled-cipher = AES-128-GCM\n"
+				"tls-disabled-cipher = AES-256-CCM\n"
+				"tls-disabled-cipher = AES-128-CCM\n"
+				"tls-disabled-cipher = AES-256-CCM-8\n"
+				"tls-disabled-cipher = AES-256-CBC\n"
+				"tls-disabled-cipher = AES-128-CBC\n"
+				"tls-disabled-cipher = CHACHA20-POLY1305\n";
+
+void se_coap_prepare(const char *dir, const struct se_coap_wish *wish, char *const *argv)
+{
+	coap_tls_version_t *tls = coap_get_tls_library_version();
+	char path[PATH_MAX];
+
+	if (!wish->habits || !strstr(wish->habits, "needs-ccm8") || getenv(PREPARED) ||
+	    tls->type != COAP_TLS_LIBRARY_GNUTLS)
+		return;
+	snprintf(path, sizeof(path), "%s/gnutls.conf", dir);
+	if (file_save(path, ccm8_only, sizeof(ccm8_only) - 1, 0644) < 0 ||
+	    setenv("GNUTLS_SYSTEM_PRIORITY_FILE", path, 1) < 0 || setenv(PREPARED, "1", 1) < 0)
+		return;
+	execv("/proc/self/exe", argv);
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /* libcoap does not tell which port it got: one that is free is looked for. */
 static uint16_t free_port(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(at);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool good = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
@@ -406,7 +440,8 @@ static int on_command(struct se_transport *t, int argc, char *const *argv, FILE 
 	} else if (!strcmp(word, "restart") && argc == 1) {
 		return restart(c, out);
 	} else {
-		fprintf(out, "sim-eim coaps: %s is not understood, see sim-eim coaps --help\n", word);
+		fprintf(out, "sim-eim coaps: %s is not understood, see sim-eim coaps --help\n",
+				word);
 		return SE_EXIT_USAGE;
 	}
 	if (r < 0)

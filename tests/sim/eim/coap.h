@@ -26,6 +26,12 @@ struct se_coap_wish {
 
 extern const char se_coap_habit_help[];
 
+/*
+ * Habits that decide over the suites of a TLS library that reads its configuration once, when it is
+ * loaded: writes one below dir and starts the program anew with these arguments. Returns where
+ * nothing of that is needed, or it has been done.
+ */
+void se_coap_prepare(const char *dir, const struct se_coap_wish *wish, char *const *argv);
 /* 0, or -errno and a line in why. Sets s->coap. */
 int se_coap_start(struct se_server *s, const struct se_coap_wish *wish, char why[256]);
 void se_coap_stop(struct se_server *s);

@@ -6,6 +6,13 @@
 
 const char se_coap_habit_help[] = "This sim-eim was built without libcoap: --coaps does not work.\n";
 
+void se_coap_prepare(const char *dir, const struct se_coap_wish *wish, char *const *argv)
+{
+	(void)dir;
+	(void)wish;
+	(void)argv;
+}
+
 int se_coap_start(struct se_server *s, const struct se_coap_wish *wish, char why[256])
 {
 	(void)s;

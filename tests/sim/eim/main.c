@@ -419,6 +419,8 @@ static int serve(struct se_eim *e, struct serve_wish *all)
 	return SE_EXIT_OK;
 }
 
+static char *const *own_argv;
+
 static int run_serve(const char *dir, struct args *a)
 {
 	static struct se_eim e;
@@ -428,6 +430,8 @@ static int run_serve(const char *dir, struct args *a)
 
 	se_eim_init(&e, dir);
 	serve_options(a, &e, &wish);
+	if (wish.coaps)
+		se_coap_prepare(e.dir, &wish.coap, own_argv);
 	if (se_store_load(&e, why) < 0)
 		return complain("%s", why);
 	if (ev_open() < 0)
@@ -511,6 +515,7 @@ int main(int argc, char **argv)
 	struct args a = { argc - 1, argv + 1, NULL };
 	const char *dir = getenv("SIM_EIM_DIR");
 
+	own_argv = argv;
 	if (!dir || !dir[0])
 		dir = "eim";
 	if (option(&a, "--dir"))
