@@ -450,6 +450,24 @@ int ipa_server_authenticated(struct ipa_download *d)
 	return got->metadata.n && ipa_octets_set(&d->metadata, got->metadata) < 0 ? out_of_memory(d) : 0;
 }
 
+/* A code that was mistyped can be tried again with a new session, if this one leaves the order alone. */
+static bool wants_other_code(const struct es9p_status *s)
+{
+	return !strcmp(s->subject, "8.2.7") && (!strcmp(s->reason, "3.8") || !strcmp(s->reason, "2.2"));
+}
+
+static int cancel_for_package(int error)
+{
+	switch (error) {
+	case 2:         /* confirmationCodeMissing */
+	case 3:         /* confirmationCodeRefused */
+		return ES10B_POSTPONED;
+	case 50:
+		return ES10B_METADATA_MISMATCH;
+	}
+	return ES10B_CANCEL_UNDEFINED;
+}
+
 /* All of it is there, and does not begin as it should: what the server has to say instead. */
 static int no_package(struct ipa_download *d)
 {
@@ -461,13 +479,13 @@ static int no_package(struct ipa_download *d)
 	if (d->indirect) {
 		r = esipa_get_bpp_decode(ipa_stream(d->ipa), &package, &error);
 		if (r == 0 && error)
-			return refused_by_eim(d, ES9P_GET_BPP, error == 50 ? ES10B_METADATA_MISMATCH :
-							       ES10B_CANCEL_UNDEFINED,
-					      ESIPA_CODES_GET_BPP, error);
+			return refused_by_eim(d, ES9P_GET_BPP, cancel_for_package(error), ESIPA_CODES_GET_BPP,
+					      error);
 	} else {
 		r = es9p_get_bpp_decode(d->ipa->reply, d->ipa->reply_n, &status, &package, why);
 		if (r == 0 && status.failed)
-			return refused(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, &status);
+			return refused(d, ES9P_GET_BPP, wants_other_code(&status) ? ES10B_POSTPONED :
+				       ES10B_CANCEL_UNDEFINED, &status);
 	}
 	return unreadable(d, ES9P_GET_BPP, ES10B_CANCEL_UNDEFINED, why);
 }
