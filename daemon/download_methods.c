@@ -41,6 +41,7 @@ static const struct {
 	const char *step, *text;
 	int percent;
 } steps[] = {
+	{ "rest", "waiting before another try", -1 },
 	{ "get-info", "asking the card", 1 },
 	{ "initiate-auth", "calling the server", 2 },
 	{ "authenticate-server", "the card checks the server", 4 },

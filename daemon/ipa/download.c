@@ -122,6 +122,7 @@ static int rest(struct proc *p)
 {
 	if (ipa_download_is_off(download_of(p)) || !download_of(p)->tries)
 		return STEP_SKIP;
+	ipa_show_step(ipa_of(p));
 	proc_answer(p, NULL);
 	return 0;
 }

@@ -80,7 +80,7 @@ enum step_verdict ipa_no_answer(struct proc *p)
 
 /* --- requests ------------------------------------------------------------------------------------------ */
 
-static void note_step(struct ipa *i)
+void ipa_show_step(struct ipa *i)
 {
 	const char *step = proc_step(&i->proc);
 
@@ -118,7 +118,7 @@ struct tlv_out ipa_writer(struct ipa *i)
 
 int ipa_ask_card_raw(struct ipa *i, enum es10_function f, struct octets command)
 {
-	note_step(i);
+	ipa_show_step(i);
 	i->anyway = false;
 	i->asked = IPA_ASKED_CARD;
 	i->call = (struct euicc_call){ .function = f, .command = command, .done = on_called };
@@ -152,7 +152,7 @@ int ipa_ask_card_anyway(struct ipa *i, enum es10_function f, const struct tlv_ou
 
 int ipa_ask_module(struct ipa *i, const char *iccid)
 {
-	note_step(i);
+	ipa_show_step(i);
 	i->asked = IPA_ASKED_MODULE;
 	/* Whatever resets the card now, no channel of ours is in its way. */
 	euicc_close(&i->euicc);
@@ -172,7 +172,7 @@ int ipa_ask_network(struct ipa *i, unsigned patience_ms)
 {
 	if (i->online)
 		return STEP_SKIP;
-	note_step(i);
+	ipa_show_step(i);
 	i->asked = IPA_ASKED_NETWORK;
 	i->patience.fired = on_patience;
 	ev_alarm_start(&i->patience, patience_ms);
@@ -252,7 +252,7 @@ static void on_grown(struct eim_exchange *x)
 int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function, struct octets request,
 		   unsigned patience_ms)
 {
-	note_step(i);
+	ipa_show_step(i);
 	forget_reply(i);
 	i->asked = IPA_ASKED_EIM;
 	i->link = link;
@@ -266,7 +266,7 @@ int ipa_ask_server(struct ipa *i, struct eim_link *link, const char *function, s
 int ipa_ask_stream(struct ipa *i, struct eim_link *link, const char *function, struct octets request,
 		   unsigned patience_ms)
 {
-	note_step(i);
+	ipa_show_step(i);
 	forget_reply(i);
 	i->asked = IPA_ASKED_EIM;
 	i->streaming = true;

@@ -191,6 +191,8 @@ static inline struct ipa *ipa_of(struct proc *p)
 	return container_of(p, struct ipa, proc);
 }
 
+/* The step that runs is what is done now: for those that wait without asking anybody. */
+void ipa_show_step(struct ipa *i);
 /* A writer on i->request. */
 struct tlv_out ipa_writer(struct ipa *i);
 /* Asks the card: what the writer has put, or octets that stay. i->answer in judge(). 0 or -errno. */
