@@ -84,8 +84,8 @@ int ipa_give_segment(struct proc *p)
 	if (r == -EBADMSG)
 		ipa_download_fail(d, ES10B_LOAD_BPP_ERROR,
 				  (struct cause){ CAUSE_MALFORMED, d->indirect ? "eim" : "smdp", -1, NULL },
-				  "the profile package is broken: %s at octet %zu of %zu",
-				  bpp_fault_name(d->bpp.fault), d->bpp.taken, d->bpp.total);
+				  "the profile package is broken: %s at octet %zu", d->reader.broken ?
+				  "no base64" : bpp_fault_name(d->bpp.fault), d->bpp.taken);
 	if (r < 0)
 		return STEP_SKIP;
 	metadata = segment.p[0] == 0x88;
