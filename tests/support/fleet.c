@@ -215,7 +215,8 @@ static void start_eim(struct fleet *f)
 
 	snprintf(smdp, sizeof(smdp), "127.0.0.1:%u", f->dp_port);
 	f->eim = rig_start(&f->rig, "sim-eim", "serve", rig_path(&f->rig, "eim"), "--port",
-			   number(f->eim_port), "--quiet", "--smdp", smdp, "--smdp-ca", f->ci, NULL);
+			   number(f->eim_port), "--quiet", "--smdp", smdp, "--smdp-ca", f->ci,
+			   "--resend-download", or(f->o.resend_s, "120"), NULL);
 	if (!rig_wait_for(f->eim, "ready: ", 0, 20000))
 		fleet_fail(f, "sim-eim: %s", f->eim->said);
 }
@@ -486,8 +487,9 @@ void fleet_order(struct fleet *f, ...)
 
 void fleet_visit(struct fleet *f)
 {
-	/* A switch of profiles may take the module away in the middle of it. */
-	fleet_ctl(f, "ipa", "poll", NULL);
+	/* A card that was reset, or a module that goes away for a switch, ends it in the middle. */
+	if (fleet_ctl(f, "ipa", "poll", NULL))
+		fleet_ctl(f, "ipa", "poll", NULL);
 }
 
 /* --- accounts -------------------------------------------------------------------------------------------- */
@@ -501,59 +503,74 @@ static struct json_object *said_json(struct fleet *f)
 	return o;
 }
 
-static int count(struct json_object *o, const char *name)
+int fleet_count(struct json_object *o, const char *name)
 {
 	return json_object_get_int(json_object_object_get(o, name));
 }
 
-static const char *words(struct json_object *o, const char *name)
+const char *fleet_words(struct json_object *o, const char *name)
 {
 	const char *s = json_object_get_string(json_object_object_get(o, name));
 
 	return s ? s : "";
 }
 
-static void check_package(struct fleet *f, struct json_object *p, const char *wanted, bool verified)
+int fleet_results(struct fleet *f, const char *wait_s)
 {
-	if (count(p, "results") != 1 || count(p, "duplicates") || count(p, "refused") ||
-	    !strstr(words(p, "outcome"), wanted) ||
-	    (verified && !json_object_get_boolean(json_object_object_get(p, "verified"))))
-		fleet_fail(f, "package %u: \"%s\"%s expected once, is: %s", f->number, wanted,
-			   verified ? " verified" : "", json_object_to_json_string(p));
+	return fleet_eim(f, "results", FLEET_EID, "--id", number(f->number), "--wait", wait_s, "--json", NULL);
+}
+
+struct json_object *fleet_package(struct fleet *f)
+{
+	struct json_object *all = said_json(f), *packages, *p = NULL;
+
+	packages = json_object_object_get(json_object_array_get_idx(all, 0), "packages");
+	for (size_t k = 0; packages && k < json_object_array_length(packages) && !p; k++) {
+		p = json_object_array_get_idx(packages, k);
+		if (fleet_count(p, "id") != (int)f->number)
+			p = NULL;
+	}
+	if (!p)
+		fleet_fail(f, "package %u is not in the list", f->number);
+	json_object_get(p);
+	json_object_put(all);
+	return p;
 }
 
 void fleet_expect_result(struct fleet *f, const char *wanted, bool verified)
 {
-	struct json_object *all, *packages = NULL;
+	struct json_object *p;
 
-	/* Its exit code is about all packages there were; some tests want failures. */
-	if (fleet_eim(f, "results", FLEET_EID, "--wait", RESULT_S, "--json", NULL) == 3)
+	/* Its exit code is about success, too; some tests want failures. */
+	if (fleet_results(f, RESULT_S) == 3)
 		fleet_fail(f, "package %u has no result", f->number);
-	all = said_json(f);
-	packages = json_object_object_get(json_object_array_get_idx(all, 0), "packages");
-	for (size_t k = 0; packages && k < json_object_array_length(packages); k++) {
-		struct json_object *p = json_object_array_get_idx(packages, k);
-
-		if (count(p, "id") != (int)f->number)
-			continue;
-		check_package(f, p, wanted, verified);
-		json_object_put(all);
-		return;
-	}
-	fleet_fail(f, "package %u is not in the list", f->number);
+	p = fleet_package(f);
+	if (fleet_count(p, "results") != 1 || fleet_count(p, "duplicates") || fleet_count(p, "refused") ||
+	    !strstr(fleet_words(p, "outcome"), wanted) ||
+	    (verified && !json_object_get_boolean(json_object_object_get(p, "verified"))))
+		fleet_fail(f, "package %u: \"%s\"%s expected once, is: %s", f->number, wanted,
+			   verified ? " verified" : "", json_object_to_json_string(p));
+	json_object_put(p);
 }
 
 void fleet_expect_installed(struct fleet *f)
 {
 	struct json_object *all, *one;
+	unsigned n = 0, good = 0;
 
 	FLEET_DP(f, "wait", f->iccid, "installed", "--timeout", "60");
 	FLEET_DP(f, "notifications", "--json", "--iccid", f->iccid);
 	all = said_json(f);
-	one = json_object_array_get_idx(all, 0);
-	if (json_object_array_length(all) != 1 || strcmp(words(one, "verdict"), "verified") ||
-	    !json_object_get_boolean(json_object_object_get(one, "installed")) ||
-	    count(one, "deliveries") != 1)
+	for (size_t k = 0; k < json_object_array_length(all); k++) {
+		one = json_object_array_get_idx(all, k);
+		if (strcmp(fleet_words(one, "event"), "install"))
+			continue;
+		n++;
+		good += !strcmp(fleet_words(one, "verdict"), "verified") &&
+			json_object_get_boolean(json_object_object_get(one, "installed")) &&
+			fleet_count(one, "deliveries") == 1;
+	}
+	if (n != 1 || good != 1)
 		fleet_fail(f, "one notification of the installation expected: %s", f->ran->said);
 	json_object_put(all);
 }
@@ -564,8 +581,8 @@ void fleet_expect_order(struct fleet *f, const char *state)
 
 	FLEET_DP(f, "show", f->iccid);
 	o = said_json(f);
-	if (strcmp(words(o, "state"), state))
-		fleet_fail(f, "the order is %s, not %s: %s", words(o, "state"), state, f->ran->said);
+	if (strcmp(fleet_words(o, "state"), state))
+		fleet_fail(f, "the order is %s, not %s: %s", fleet_words(o, "state"), state, f->ran->said);
 	json_object_put(o);
 }
 
@@ -579,8 +596,8 @@ void fleet_expect_on_card(struct fleet *f, const char *iccid, const char *state)
 	list = json_object_object_get(all, "profiles");
 	for (size_t k = 0; k < json_object_array_length(list); k++) {
 		found = json_object_array_get_idx(list, k);
-		if (!strcmp(words(found, "iccid"), iccid))
-			is = words(found, "state");
+		if (!strcmp(fleet_words(found, "iccid"), iccid))
+			is = fleet_words(found, "state");
 	}
 	if (!is != !state || (is && strcmp(is, state)))
 		fleet_fail(f, "profile %s is %s, not %s: %s", iccid, is ? is : "not there",
@@ -593,14 +610,35 @@ static bool is_missing(struct fleet *f, const char *name)
 	return access(rig_path(&f->rig, name), F_OK) < 0;
 }
 
+static bool are_files_gone(struct fleet *f)
+{
+	return is_missing(f, "state/ipa-download") && is_missing(f, "state/ipa-journal") &&
+	       is_missing(f, "state/ipa-notes");
+}
+
 void fleet_expect_all_settled(struct fleet *f)
 {
 	FLEET_CTL(f, "notifications");
 	if (!strstr(f->ran->said, "No notifications"))
 		fleet_fail(f, "on the card: %s", f->ran->said);
-	if (!is_missing(f, "state/ipa-download") || !is_missing(f, "state/ipa-journal") ||
-	    !is_missing(f, "state/ipa-notes"))
+	if (!are_files_gone(f))
 		fleet_fail(f, "something is open in the state directory");
+}
+
+void fleet_await_settled(struct fleet *f)
+{
+	unsigned long long end = rig_now_ms() + RESULT_MS;
+
+	/* No event tells of files. */
+	while (!are_files_gone(f) || fleet_ctl(f, "notifications", NULL) ||
+	       !strstr(f->ran->said, "No notifications")) {
+		if (rig_now_ms() > end)
+			fleet_fail(f, "something stays open");
+		poll(NULL, 0, 20);
+	}
+	fleet_await_card(f);
+	fleet_await_idle(f);
+	fleet_expect_all_settled(f);
 }
 
 void fleet_download(struct fleet *f)

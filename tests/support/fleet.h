@@ -23,6 +23,7 @@ struct fleet_options {
 	const char *profile;            /* a second one on the card, as sim-euicc --profile */
 	const char *memory;             /* of the card, octets */
 	const char *card_ms;            /* that it takes for an APDU: 0 */
+	const char *resend_s;           /* the eIM offers a download again after: 120 */
 	const char *dp_args[6];         /* for sim-smdp serve */
 };
 
@@ -90,6 +91,13 @@ bool fleet_await_loading(struct fleet *f, unsigned percent);
 
 /* --- accounts ------------------------------------------------------------------------------------ */
 
+/* Members of JSON objects; 0 or "" where there is none. */
+int fleet_count(struct json_object *o, const char *name);
+const char *fleet_words(struct json_object *o, const char *name);
+/* sim-eim results of the package that was queued last: its exit code, 3 where it has none in this time. */
+int fleet_results(struct fleet *f, const char *wait_s);
+/* The package, out of what that has said; the caller's. */
+struct json_object *fleet_package(struct fleet *f);
 /*
  * The package that was queued last has its result, exactly once, taken the first time, and these words
  * are in it. verified: signed by the card.
@@ -103,6 +111,8 @@ void fleet_expect_order(struct fleet *f, const char *state);
 void fleet_expect_on_card(struct fleet *f, const char *iccid, const char *state);
 /* Nothing waits on the card, and nothing is open in the state directory. */
 void fleet_expect_all_settled(struct fleet *f);
+/* The same, as soon as it is so. */
+void fleet_await_settled(struct fleet *f);
 /* An eIM's download of the usual kind, from order to accounts. */
 void fleet_download(struct fleet *f);
 

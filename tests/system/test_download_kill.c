@@ -1,0 +1,377 @@
+/*
+ * Downloads that are cut, with whole programs: the daemon is killed, or the module and with it the
+ * card's power, or both, at moments that a seed chooses. Whatever the moment: the eIM learns one
+ * outcome, which is what is on the card, the SM-DP+ has the result, nothing is left open, and the next
+ * download works. And how much memory a download takes.
+ *
+ * FLEET_KILLS=200 is the number of kills for each way (7), FLEET_SEED=N the seed (1).
+ */
+#include "support/test.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/fleet.h"
+
+static struct fleet fleet;
+
+static int teardown(void **state)
+{
+	(void)state;
+	fleet_drop(&fleet);
+	return 0;
+}
+
+static unsigned wish(const char *name, unsigned usual)
+{
+	const char *s = getenv(name);
+
+	return s ? (unsigned)strtoul(s, NULL, 10) : usual;
+}
+
+/* --- chance --------------------------------------------------------------------------------------------- */
+
+static uint64_t chance;
+
+static unsigned draw(unsigned below)
+{
+	chance = chance * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(chance >> 33) % below;
+}
+
+/* --- cutting ---------------------------------------------------------------------------------------------- */
+
+enum victim { DAEMON, MODULE, BOTH, _VICTIM_MAX };
+
+static const char *const victims[] = { "cellmuxd", "sim-module", "both" };
+
+static void cut(struct fleet *f, enum victim v)
+{
+	if (v != MODULE)
+		fleet_kill(f->daemon);
+	if (v != DAEMON)
+		fleet_kill(f->module);
+	if (v != DAEMON)
+		fleet_start_module(f);
+	if (v != MODULE)
+		fleet_start_daemon(f);
+}
+
+#define SIZE "6000"
+
+struct tally {
+	unsigned installed, failed, unheard;
+};
+
+/* What an eIM has offered and never heard of again it offers again: another visit. */
+static struct json_object *await_outcome(struct fleet *f)
+{
+	unsigned long long end = rig_now_ms() + 100000;
+
+	while (fleet_results(f, "1") == 3) {
+		if (rig_now_ms() > end)
+			fleet_fail(f, "package %u has no result", f->number);
+		fleet_visit(f);
+	}
+	return fleet_package(f);
+}
+
+/* One, and once more where the eIM's answer was lost. */
+static bool expect_one_outcome(struct fleet *f)
+{
+	struct json_object *p = await_outcome(f);
+	bool installed = !strncmp(fleet_words(p, "outcome"), "installed as", 12);
+
+	if (fleet_count(p, "results") != 1 || fleet_count(p, "duplicates") > 1 || fleet_count(p, "refused"))
+		fleet_fail(f, "one outcome expected: %s", json_object_to_json_string(p));
+	json_object_put(p);
+	return installed;
+}
+
+static bool is_on_card(struct fleet *f)
+{
+	FLEET_CTL(f, "profiles", "--json");
+	return strstr(f->ran->said, f->iccid);
+}
+
+/* The SM-DP+ knows what the card knows. Once more is right where its answer was lost. */
+static void expect_server_knows(struct fleet *f, bool installed)
+{
+	struct json_object *all, *one;
+	unsigned good = 0;
+
+	if (installed)
+		FLEET_DP(f, "wait", f->iccid, "installed", "--timeout", "60");
+	FLEET_DP(f, "notifications", "--json", "--iccid", f->iccid);
+	all = json_tokener_parse(f->ran->said);
+	for (size_t k = 0; k < json_object_array_length(all); k++) {
+		one = json_object_array_get_idx(all, k);
+		good += json_object_get_boolean(json_object_object_get(one, "installed"));
+		if (strcmp(fleet_words(one, "verdict"), "verified"))
+			fleet_fail(f, "a notification that is not verified: %s", f->ran->said);
+	}
+	if (good != installed)
+		fleet_fail(f, "the SM-DP+ has %u results of an installation: %s", good, f->ran->said);
+	json_object_put(all);
+}
+
+/* Nobody waits for the outcome of a local one: card and SM-DP+ must agree. */
+static void check_local(struct fleet *f, struct tally *t)
+{
+	bool installed;
+
+	fleet_await_settled(f);
+	installed = is_on_card(f);
+	expect_server_knows(f, installed);
+	t->installed += installed;
+	t->failed += !installed;
+	if (installed)
+		FLEET_CTL(f, "profile", "delete", f->iccid);
+	/* It said so to the SM-DP+, if that had asked for it. */
+	fleet_await_settled(f);
+}
+
+static void check_accounts(struct fleet *f, struct tally *t)
+{
+	bool installed = expect_one_outcome(f);
+
+	fleet_await_card(f);
+	fleet_visit(f);
+	fleet_await_settled(f);
+	if (is_on_card(f) != installed)
+		fleet_fail(f, "the card has another opinion than the eIM, which was told %s",
+			   installed ? "installed" : "not");
+	expect_server_knows(f, installed);
+	expect_one_outcome(f);
+	t->installed += installed;
+	t->failed += !installed;
+	if (!installed)
+		return;
+	FLEET_ORDER(f, "delete", f->iccid);
+	fleet_visit(f);
+	fleet_expect_result(f, "delete ok", true);
+}
+
+static void begin(struct fleet *f)
+{
+	FLEET_ADD(f, "--size", SIZE);
+	if (f->has_eim)
+		FLEET_ORDER(f, "download", f->code);
+}
+
+static void run(struct fleet *f, const char *no_wait)
+{
+	if (f->has_eim)
+		FLEET_CTL(f, "ipa", "poll", no_wait);
+	else
+		FLEET_CTL(f, "profile", "download", f->code, no_wait);
+}
+
+/* How long one takes that nobody cuts. */
+static unsigned measure(struct fleet *f)
+{
+	unsigned long long start;
+
+	begin(f);
+	start = rig_now_ms();
+	run(f, NULL);
+	return (unsigned)(rig_now_ms() - start);
+}
+
+static void cut_often(const struct fleet_options *o)
+{
+	struct fleet *f = &fleet;
+	struct tally t = { 0 };
+	unsigned n = wish("FLEET_KILLS", 7), seed = wish("FLEET_SEED", 1), took, ms;
+	enum victim v;
+
+	chance = seed;
+	fleet_open(f, o);
+	took = measure(f);
+	for (unsigned k = 0; k < n; k++) {
+		v = k % _VICTIM_MAX;
+		begin(f);
+		run(f, "--no-wait");
+		ms = draw(took + took / 4);
+		poll(NULL, 0, (int)ms);
+		print_message("kill %u: %s after %u ms\n", k, victims[v], ms);
+		cut(f, v);
+		/* And while it is being seen to. */
+		if (draw(3) == 0) {
+			v = (enum victim)draw(_VICTIM_MAX);
+			ms = draw(took);
+			poll(NULL, 0, (int)ms);
+			print_message("kill %u: again %s after %u ms\n", k, victims[v], ms);
+			cut(f, v);
+		}
+		if (f->has_eim)
+			check_accounts(f, &t);
+		else
+			check_local(f, &t);
+	}
+	print_message("%u kills, seed %u, within %u ms: %u installed, %u not\n", n, seed, took + took / 4,
+		      t.installed, t.failed);
+	begin(f);
+	run(f, NULL);
+	fleet_expect_installed(f);
+	fleet_close(f);
+}
+
+#define SLOW .card_ms = "1", .resend_s = "1"
+
+static void a_direct_download_may_be_cut_at_any_moment(void **state)
+{
+	(void)state;
+	cut_often(&(struct fleet_options){ SLOW, .conf = "download = direct" });
+}
+
+static void an_indirect_download_may_be_cut_at_any_moment(void **state)
+{
+	(void)state;
+	cut_often(&(struct fleet_options){ SLOW, .conf = "download = indirect" });
+}
+
+static void a_local_download_may_be_cut_at_any_moment(void **state)
+{
+	(void)state;
+	cut_often(&(struct fleet_options){ SLOW, .personality = "classic-consumer" });
+}
+
+/* --- enabled at once --------------------------------------------------------------------------------------- */
+
+/* Enabled or not, the card says; the module must use what is. */
+static void expect_agreement(struct fleet *f)
+{
+	struct json_object *all, *list, *p;
+	const char *module;
+	unsigned enabled = 0;
+
+	FLEET_CTL(f, "profiles", "--json");
+	all = json_tokener_parse(f->ran->said);
+	module = fleet_words(all, "module_iccid");
+	list = json_object_object_get(all, "profiles");
+	for (size_t k = 0; k < json_object_array_length(list); k++) {
+		p = json_object_array_get_idx(list, k);
+		if (strcmp(fleet_words(p, "state"), "enabled"))
+			continue;
+		enabled++;
+		if (strcmp(fleet_words(p, "iccid"), module))
+			fleet_fail(f, "the module uses another profile: %s", f->ran->said);
+	}
+	if (enabled != 1)
+		fleet_fail(f, "%u profiles are enabled: %s", enabled, f->ran->said);
+	json_object_put(all);
+}
+
+static void go_home(struct fleet *f)
+{
+	FLEET_ORDER(f, "enable", FLEET_HOME);
+	fleet_visit(f);
+	fleet_expect_result(f, "enable", true);
+	FLEET_ORDER(f, "delete", f->iccid);
+	fleet_visit(f);
+	fleet_expect_result(f, "delete ok", true);
+	fleet_await_settled(f);
+}
+
+static void a_profile_that_is_being_enabled_may_be_cut(void **state)
+{
+	struct fleet *f = &fleet;
+	unsigned n = (wish("FLEET_KILLS", 7) + 2) / 4;
+
+	(void)state;
+	chance = wish("FLEET_SEED", 1);
+	fleet_open(f, &(struct fleet_options){ SLOW });
+	FLEET_ORDER(f, "immediate-enable", "--on", "--address", "localhost");
+	fleet_visit(f);
+	fleet_expect_result(f, "ok", true);
+	for (unsigned k = 0; k < n; k++) {
+		enum victim v = k % _VICTIM_MAX;
+		unsigned ms = draw(30);
+
+		begin(f);
+		run(f, "--no-wait");
+		fleet_expect_result(f, "installed as", true);
+		poll(NULL, 0, (int)ms);
+		print_message("kill %u: %s %u ms after the report\n", k, victims[v], ms);
+		cut(f, v);
+		fleet_await_settled(f);
+		assert_true(expect_one_outcome(f));
+		expect_agreement(f);
+		go_home(f);
+	}
+	fleet_close(f);
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------ */
+
+#if defined(__SANITIZE_ADDRESS__)
+static const bool sanitized = true;
+#elif defined(__has_feature)
+static const bool sanitized = __has_feature(address_sanitizer);
+#else
+static const bool sanitized = false;
+#endif
+
+#define HUGE_KB 500
+#define DAEMON_KB 4096          /* and the package once, in base64 as it comes */
+
+/* The most that it has ever had in memory. */
+static unsigned peak_kb(struct fleet *f)
+{
+	char path[64], line[256];
+	unsigned kb = 0;
+	FILE *s;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)f->daemon->pid);
+	s = fopen(path, "re");
+	assert_non_null(s);
+	while (fgets(line, sizeof(line), s))
+		sscanf(line, "VmHWM: %u kB", &kb);
+	fclose(s);
+	assert_true(kb > 0);
+	return kb;
+}
+
+static void a_huge_profile_is_held_once(void **state)
+{
+	static const char *const routes[] = { "download = direct", "download = indirect" };
+	struct fleet *f = &fleet;
+	unsigned before, after;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(routes); k++) {
+		fleet_open(f, &(struct fleet_options){ .conf = routes[k] });
+		before = peak_kb(f);
+		FLEET_ADD(f, "--size", "500000");
+		FLEET_ORDER(f, "download", f->code);
+		fleet_visit(f);
+		fleet_expect_result(f, "installed as", true);
+		fleet_expect_installed(f);
+		after = peak_kb(f);
+		print_message("%s: at most %u kB before, %u kB with a package of %u kB\n", routes[k], before,
+			      after, HUGE_KB);
+		if (!sanitized && after >= DAEMON_KB + HUGE_KB * 4 / 3)
+			fleet_fail(f, "%u kB", after);
+		fleet_close(f);
+	}
+}
+
+int main(int argc, char **argv)
+{
+#define T(f) cmocka_unit_test_teardown(f, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_direct_download_may_be_cut_at_any_moment),
+		T(an_indirect_download_may_be_cut_at_any_moment),
+		T(a_local_download_may_be_cut_at_any_moment),
+		T(a_profile_that_is_being_enabled_may_be_cut),
+		T(a_huge_profile_is_held_once),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	fleet_argv0(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
