@@ -10,6 +10,7 @@
 struct counts {
 	unsigned connections, turns;    /* a turn: the other side begins to speak */
 	unsigned long up, down;         /* octets to the server, and from it */
+	unsigned packets_up, packets_down;      /* of TCP, of connections that have ended */
 };
 
 /* In memory that the proxy shares; valid until the process ends. */
