@@ -378,7 +378,10 @@ static void quiet(struct cmux *m)
 	ev_task_stop(&m->pump);
 	cmux_reader_reset(&m->reader);
 	m->state = CMUX_CLOSED;
-	m->checking = false;
+	m->checking = m->gap_doubted = false;
+	if (m->held)
+		pipe_hold(m->line, false);
+	m->held = false;
 	if (m->line)
 		m->line->user = NULL;
 	m->line = NULL;
@@ -721,9 +724,40 @@ static void on_frame(struct cmux_reader *r, const struct cmux_frame *f)
 
 /* --- the line ------------------------------------------------------------------------------------------------------- */
 
+/*
+ * A loop that was kept from running finds the alarm due and the rest of the frame at the same time: it
+ * looks at the line once more before the frame is given up.
+ */
 static void on_gap(struct ev_alarm *a)
 {
-	cmux_reader_gap(&container_of(a, struct cmux, gap)->reader);
+	struct cmux *m = container_of(a, struct cmux, gap);
+
+	if (!m->gap_doubted) {
+		m->gap_doubted = true;
+		ev_alarm_start(&m->gap, 1);
+		return;
+	}
+	m->gap_doubted = false;
+	cmux_reader_gap(&m->reader);
+}
+
+/* What is not read is not late. */
+static void watch_gap(struct cmux *m)
+{
+	m->gap_doubted = false;
+	if (cmux_reader_inside(&m->reader) && !m->held)
+		ev_alarm_start(&m->gap, CMUX_GAP_MS);
+	else
+		ev_alarm_stop(&m->gap);
+}
+
+void cmux_hold(struct cmux *m, bool on)
+{
+	if (m->state == CMUX_CLOSED || m->held == on)
+		return;
+	m->held = on;
+	pipe_hold(m->line, on);
+	watch_gap(m);
 }
 
 static void on_received(struct pipe_user *u, struct text data)
@@ -738,10 +772,7 @@ static void on_received(struct pipe_user *u, struct text data)
 	cmux_feed(&m->reader, data);
 	if (m->state == CMUX_CLOSED)
 		return;
-	if (cmux_reader_inside(&m->reader))
-		ev_alarm_start(&m->gap, CMUX_GAP_MS);
-	else
-		ev_alarm_stop(&m->gap);
+	watch_gap(m);
 }
 
 static void on_drained(struct pipe_user *u)
@@ -773,7 +804,7 @@ void cmux_open(struct cmux *m, struct pipe *line)
 	m->reader.noise = on_noise;
 	cmux_reader_reset(&m->reader);
 	m->line_busy_us = 0;
-	m->all_stopped = m->asleep = m->no_control = m->checking = false;
+	m->all_stopped = m->asleep = m->no_control = m->checking = m->held = false;
 	m->suspicion = CMUX_END_SILENT;
 	m->noise_n = 0;
 	m->line = line;

@@ -39,7 +39,7 @@
 static void watch(struct endpoint *e)
 {
 	bool reads = !e->held && !e->half && e->doubt != ENDPOINT_DOUBT;
-	unsigned what = (reads ? EV_IN : 0) | (e->out.len ? EV_OUT : 0);
+	unsigned what = (reads ? EV_IN : 0) | (e->owes_drained ? EV_OUT : 0);
 
 	ev_watch_start(&e->watch, e->fd, e->client ? what : 0);
 }
@@ -85,6 +85,9 @@ static int op_write(struct pipe *p, const void *data, size_t n)
 	if (r < 0)
 		return r;
 	push(e);
+	/* Somebody waits now until nothing is left, which another write may bring about. */
+	if (e->out.len)
+		e->owes_drained = true;
 	watch(e);
 	return 0;
 }
@@ -458,6 +461,7 @@ static void on_ready(struct ev_watch *w, unsigned what)
 
 	if (what & EV_OUT) {
 		push(e);
+		e->owes_drained = e->out.len > 0;
 		watch(e);
 		if (!e->out.len && e->finishing)
 			ev_task_start(&e->gone);

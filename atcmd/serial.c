@@ -290,7 +290,7 @@ static int set_up(struct serial *s, const struct serial_options *o)
 
 static void watch(struct serial *s)
 {
-	ev_watch_start(&s->watch, s->fd, (s->held ? 0 : EV_IN) | (s->out.len ? EV_OUT : 0));
+	ev_watch_start(&s->watch, s->fd, (s->held ? 0 : EV_IN) | (s->owes_drained ? EV_OUT : 0));
 }
 
 static void on_hangup(struct ev_task *t)
@@ -342,6 +342,9 @@ static int pipe_op_write(struct pipe *p, const void *data, size_t n)
 	if (r < 0)
 		return r;
 	push(s);
+	/* Somebody waits now until nothing is left, which another write may bring about. */
+	if (s->out.len)
+		s->owes_drained = true;
 	if (!s->dead)
 		watch(s);
 	return 0;
@@ -412,8 +415,9 @@ static void on_ready(struct ev_watch *w, unsigned what)
 		push(s);
 		if (s->dead)
 			return;
+		s->owes_drained = s->out.len > 0;
 		watch(s);
-		if (!s->out.len && s->pipe.user && s->pipe.user->drained)
+		if (!s->owes_drained && s->pipe.user && s->pipe.user->drained)
 			s->pipe.user->drained(s->pipe.user);
 	}
 	if (what & EV_IN && !s->dead && !s->held && s->fd >= 0)
@@ -449,7 +453,7 @@ int serial_open(struct serial *s, const char *name, const struct serial_options 
 	}
 	text_copy(text_of(path), s->path, sizeof(s->path));
 	s->out = BUF_ON(s->out_store);
-	s->dead = s->held = false;
+	s->dead = s->held = s->owes_drained = false;
 	s->sent = s->received = 0;
 	s->pipe = (struct pipe){ .ops = &serial_pipe_ops };
 	s->watch.ready = on_ready;

@@ -74,8 +74,8 @@ void vport_data_connected(struct vport *v, struct text line)
 void vport_data_go_on(struct vport *v)
 {
 	ev_alarm_stop(&v->stuck);
-	if (v->line_stopped && v->all->modem->pipe)
-		pipe_hold(v->all->modem->pipe, false);
+	if (v->line_stopped)
+		cmux_hold(&v->all->modem->mux.cmux, false);
 	v->line_stopped = v->heedless = false;
 	if (v->slow)
 		at_hold(v->chat, &v->cmd, false);
@@ -164,7 +164,7 @@ static void watch_client(struct vport *v)
 	if (v->chat->on_channel && backlog > FULL_BACKLOG && !v->line_stopped && !v->heedless) {
 		log_debug(v->o.name, "its client is slow and the module goes on, stopping the line");
 		v->line_stopped = true;
-		pipe_hold(v->all->modem->pipe, true);
+		cmux_hold(&v->all->modem->mux.cmux, true);
 		ev_alarm_start(&v->stuck, LINE_STOP_MS);
 	}
 }
@@ -178,7 +178,7 @@ static void on_stuck(struct ev_alarm *a)
 		return;
 	}
 	/* Others have waited long enough; what does not fit is lost now. */
-	pipe_hold(v->all->modem->pipe, false);
+	cmux_hold(&v->all->modem->mux.cmux, false);
 	v->line_stopped = false;
 	v->heedless = true;
 	if (!has_own_line(v))

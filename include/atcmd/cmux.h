@@ -132,6 +132,8 @@ struct cmux {
 	uint64_t turn;
 	uint64_t line_busy_us;          /* until when what was written keeps the line */
 	bool all_stopped;               /* FCoff */
+	bool held;                      /* we do not read the line */
+	bool gap_doubted;               /* the rest of a frame is late, or waits to be read */
 	bool asleep;                    /* power saving: flags first */
 	unsigned wakes;
 	bool no_control;                /* channel 0 was refused; some work all the same */
@@ -157,6 +159,8 @@ void cmux_dlc_open(struct cmux *m, struct cmux_dlc *d, unsigned dlci);
 /* Tells the module, waits for nothing. The channel may be opened again at once. */
 void cmux_dlc_close(struct cmux_dlc *d);
 bool cmux_dlc_is_open(const struct cmux_dlc *d);
+/* Stops the line itself for everybody, and lets it go on: for a module that heeds no channel's wish. */
+void cmux_hold(struct cmux *m, bool on);
 /* Asks the module to stop sending on this channel, and to go on. */
 void cmux_dlc_hold(struct cmux_dlc *d, bool on);
 

@@ -43,6 +43,7 @@ struct endpoint {
 	/* endpoint.c only */
 	char path[256];
 	bool socket, client, held;
+	bool owes_drained;              /* something has been left unsent since drained() */
 	bool half, deaf, finishing;     /* it writes no more; does not listen; is to go */
 	int listener;                   /* of a socket */
 	int fd;                         /* pty: its master, always open; socket: the client */

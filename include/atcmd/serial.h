@@ -31,6 +31,7 @@ struct serial {
 	struct buf out;
 	uint8_t out_store[SERIAL_BACKLOG];
 	bool dead, held;
+	bool owes_drained;              /* something has been left unsent since drained() */
 	struct ev_alarm look;           /* while it is held */
 	struct ev_task hangup;
 	int error;

@@ -25,7 +25,7 @@
 
 static const char *argv0;
 static struct rig rig;
-static struct rig_program *daemon_program;
+static struct rig_program *daemon_program, *module_program;
 
 /* Flow control as on a real line with RTS/CTS; a speed at which the mux does not pace a test to death. */
 static const char plain_conf[] = "[modem]\nrtscts = yes\n"
@@ -41,7 +41,7 @@ static void start_with(const char *conf, const char *port)
 	assert_non_null(f);
 	fputs(conf, f);
 	fclose(f);
-	rig_start_module(&rig, "--baud", conf == mux_conf ? "3000000" : "0", "--boot-ms", "200", "--latency-ms",
+	module_program = rig_start_module(&rig, "--baud", conf == mux_conf ? "3000000" : "0", "--boot-ms", "200", "--latency-ms",
 			 "0", NULL);
 	daemon_program = rig_start_daemon(&rig, "-l", "debug", "-c", rig_path(&rig, "ports.conf"), NULL);
 	assert_true(rig_wait_state(&rig, "ready", 60000));
@@ -115,6 +115,13 @@ static void give(int fd, struct stream *out, size_t total)
 	}
 }
 
+/* More than fits into the message of a failure. */
+static void show_programs(void)
+{
+	rig_wait_for(module_program, "all that it says", 0, 500);
+	fprintf(stderr, "cellmuxd:\n%s\nsim-module:\n%s\n", daemon_program->said, module_program->said);
+}
+
 static void drink(int fd, struct stream *in, size_t most)
 {
 	uint8_t got[8192];
@@ -127,8 +134,10 @@ static void drink(int fd, struct stream *in, size_t most)
 		size_t at = in->at;
 		uint8_t want = next_octet(in);
 
-		if (got[i] != want)
-			fail_msg("octet %zu is %02x, not %02x\n%s", at, got[i], want, daemon_program->said);
+		if (got[i] != want) {
+			show_programs();
+			fail_msg("octet %zu is %02x, not %02x", at, got[i], want);
+		}
 	}
 }
 
@@ -203,8 +212,10 @@ static void a_megabyte_both_ways(const char *conf, const char *port)
 			go_on_asking(&other);
 		if (in.at != was)
 			heard = rig_now_ms();
-		else if (rig_now_ms() - heard > 15000)
-			fail_msg("nothing comes after %zu octets\n%s", in.at, daemon_program->said);
+		else if (rig_now_ms() - heard > 15000) {
+			show_programs();
+			fail_msg("nothing comes after %zu octets", in.at);
+		}
 		/* A sip at a time. */
 		poll(&p, in.at < total / 8 ? 0 : 1, in.at < total / 8 ? 5 : 10);
 	}

@@ -482,6 +482,32 @@ static void we_stop_the_module_on_one_channel(void **state)
 	finish();
 }
 
+/* What is not read is not late; what does not come is. */
+static void a_frame_is_not_torn_while_the_line_is_held(void **state)
+{
+	/* UIH on channel 1 with "abc"; its header's check is C0. */
+	uint8_t frame[] = { 0xf9, 0x05, 0xef, 0x07, 'a', 'b', 'c', 0, 0xf9 };
+
+	(void)state;
+	frame[7] = cmux_fcs(frame + 1, 3);
+	for (int hold = 1; hold >= 0; hold--) {
+		begin(0);
+		open_all(1);
+		wire_feed(&wire, frame, 5);
+		fake_ev_run(10);
+		if (hold)
+			cmux_hold(&mux, true);
+		fake_ev_run(10 * CMUX_GAP_MS);
+		if (hold)
+			cmux_hold(&mux, false);
+		wire_feed(&wire, frame + 5, sizeof(frame) - 5);
+		fake_ev_run(10);
+		assert_int_equal(ends[0].in_n, hold ? 3 : 0);
+		assert_int_equal(mux.reader.torn, hold ? 0 : 1);
+		finish();
+	}
+}
+
 static void a_full_channel_refuses_all_of_a_write_and_no_other_channels(void **state)
 {
 	static char block[CMUX_BACKLOG];
@@ -710,6 +736,7 @@ int main(void)
 		cmocka_unit_test(a_hang_up_of_the_line_is_one_of_all_channels),
 		cmocka_unit_test(the_module_stops_one_channel_or_all),
 		cmocka_unit_test(we_stop_the_module_on_one_channel),
+		cmocka_unit_test(a_frame_is_not_torn_while_the_line_is_held),
 		cmocka_unit_test(a_full_channel_refuses_all_of_a_write_and_no_other_channels),
 		cmocka_unit_test(a_short_command_does_not_wait_behind_data),
 		cmocka_unit_test(two_busy_channels_share_the_line_evenly),

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/log.h"
 #include "core/util.h"
 
 /* Flags, address, control, length, check. */
@@ -35,7 +36,7 @@ static void flush_backlog(struct host_channel *c)
 			break;
 		buf_drop(&c->backlog, n);
 	}
-	if (c->choked && c->backlog.len < HOST_BACKLOG / 4) {
+	if (c->choked && c->backlog.len < HOST_CHOKE / 2) {
 		c->choked = false;
 		mux_hold(&h->mux, number_of(c), false);
 	}
@@ -46,8 +47,11 @@ static void on_channel_write(struct port *p, const void *data, size_t n)
 	struct host_channel *c = container_of(p, struct host_channel, port);
 
 	/* What does not fit is lost, as on any line without room. */
+	if (n > buf_room(&c->backlog))
+		log_warning("module", "%zu octets of channel %u lost: the host does not take them",
+			    n - buf_room(&c->backlog), number_of(c));
 	buf_put(&c->backlog, data, MIN(n, buf_room(&c->backlog)));
-	if (!c->choked && c->backlog.len > HOST_BACKLOG / 2) {
+	if (!c->choked && c->backlog.len > HOST_CHOKE) {
 		c->choked = true;
 		mux_hold(&c->host->mux, number_of(c), true);
 	}

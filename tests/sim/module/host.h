@@ -9,7 +9,12 @@
 #include "sim/module/mux.h"
 
 #define HOST_CHANNELS (MUX_CHANNELS - 1)
-#define HOST_BACKLOG 65536
+/*
+ * Octets of a channel that the host does not take; from HOST_CHOKE on it is asked to send nothing more.
+ * What it has sent by then may fill the line and the kernel's buffers, and must all find room.
+ */
+#define HOST_BACKLOG (256 * 1024)
+#define HOST_CHOKE 32768
 
 struct host_channel {
 	struct host *host;
