@@ -119,6 +119,8 @@ void rspbed_know_the_ipa(struct rspbed *b)
 
 	b->rsp.eim = &b->ipa;
 	b->rsp.es10 = es10_of_rsp;
+	b->lpa.es10 = es10_of_lpa;
+	b->lpa.post = post_es9;
 	assert_int_equal(hex_decode(TEXT(RSPBED_EID), b->rsp.eid, sizeof(b->rsp.eid), &n), 0);
 }
 
@@ -158,8 +160,6 @@ void rspbed_open(struct rspbed *b, const char *argv0, const char *curve)
 	card.pki[0] = pki;
 	hand_open(&b->hand, &card);
 	rspbed_know_the_ipa(b);
-	b->lpa.es10 = es10_of_lpa;
-	b->lpa.post = post_es9;
 }
 
 void rspbed_close(struct rspbed *b)

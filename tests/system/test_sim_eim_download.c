@@ -500,7 +500,7 @@ static void the_commands_of_the_readme_do_what_it_says(void **state)
 	rig_open(&b.rig, argv0);
 	snprintf(eim_port, sizeof(eim_port), "%u", free_port());
 	snprintf(dp_port, sizeof(dp_port), "%u", free_port());
-	assert_int_equal(read_blocks(&b, ports, blocks, ARRAY_SIZE(blocks)), 5);
+	assert_int_equal(read_blocks(&b, ports, blocks, ARRAY_SIZE(blocks)), 6);
 	run_block(&b, blocks[0]);
 	b.dp = start_block(&b, blocks[1], true);
 	b.dp_port = rspbed_port_of(b.dp);
@@ -510,6 +510,7 @@ static void the_commands_of_the_readme_do_what_it_says(void **state)
 
 	snprintf(pki, sizeof(pki), "%s/ci.pem", rig_path(&b.rig, "fleet/pki"));
 	mini_ipa_open(&b.ipa, pki, b.eim_port);
+	mini_ipa_open(&b.es9, pki, b.dp_port);
 	snprintf(dir, sizeof(dir), "%s", rig_path(&b.rig, "fleet/card"));
 	o.dir = dir;
 	hand_take(&b.hand, &o);
@@ -519,7 +520,21 @@ static void the_commands_of_the_readme_do_what_it_says(void **state)
 	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
 
 	run_block(&b, blocks[4]);
-	assert_non_null(strstr(b.ran->said, "installed"));
+	assert_non_null(strstr(b.ran->said, "\"Travel\" of Test Operator, from localhost"));
+	assert_non_null(strstr(b.ran->said, ", indirect"));
+	assert_true(mini_rsp_fetch(&b.rsp));
+	b.es9.host = "localhost";
+	b.es9.type = "application/json";
+	b.lpa.address = b.rsp.address;
+	b.lpa.matching_id = b.rsp.matching_id;
+	rspbed_expect_end(&b, mini_lpa_download(&b.lpa), MINI_INSTALLED);
+	sdp_blob_set(&b.rsp.result, sdp_blob_octets(&b.lpa.result));
+	mini_rsp_deliver(&b.rsp, MINI_RSP_AS_TRIGGER_RESULT);
+
+	run_block(&b, blocks[5]);
+	assert_non_null(strstr(b.ran->said, ", direct"));
+	mini_lpa_done(&b.lpa);
+	mini_ipa_close(&b.es9);
 	mini_rsp_done(&b.rsp);
 	mini_ipa_close(&b.ipa);
 	hand_close(&b.hand);
