@@ -183,6 +183,9 @@ void ipa_online(struct ipa *i, bool online, struct octets plmn)
 {
 	bool was = i->online;
 
+	/* While the channel is being given back the module may go. */
+	if (i->closed)
+		return;
 	if (plmn.n == sizeof(i->plmn_store)) {
 		memcpy(i->plmn_store, plmn.p, plmn.n);
 		i->plmn = octets_from(i->plmn_store, plmn.n);

@@ -210,6 +210,9 @@ static void kill_daemon(void)
 	ev_alarm_stop(&ipabed.follow_alarm);
 	ipabed.following = false;
 	ipa_close(&ipabed.ipa);
+	/* Until the card's channel is given back news of the module still comes in. */
+	ipa_online(&ipabed.ipa, false, octets_from(NULL, 0));
+	ipa_online(&ipabed.ipa, true, octets_from(NULL, 0));
 	ipabed_eim_stop();
 	ipabed_smdp_stop();
 }
