@@ -256,8 +256,8 @@ static void judge_apdu(struct port *p, const uint8_t *data, size_t n, unsigned s
 		port_end(p, END_CME(CME_SIM_FAILURE));
 		return;
 	}
-	if (sw >> 8 == 0x61 && persona->sw == SW_FETCH_61) {
-		/* One block; what is left after it is announced to the host again. */
+	if (sw >> 8 == 0x61 && n == 0 && persona->sw == SW_FETCH_61) {
+		/* One block; what is left after it is announced to the host, who fetches it himself. */
 		card_ask(p,
 			 (uint8_t[]){ with_channel(0x00, p->task.a), INS_GET_RESPONSE, 0x00, 0x00,
 				      (uint8_t)sw },
