@@ -227,7 +227,7 @@ void fleet_start_module(struct fleet *f)
 	char card[160];
 
 	snprintf(card, sizeof(card), "euicc:%s", rig_path(&f->rig, "card"));
-	f->module = rig_start_module(&f->rig, "--card", card, "--baud", "0", "--boot-ms", "1", "--card-ms",
+	f->module = rig_start_module(&f->rig, "--module", or(f->o.module, "quectel-eg25"), "--card", card, "--baud", "0", "--boot-ms", "1", "--card-ms",
 				     or(f->o.card_ms, "0"), NULL);
 	/* A daemon that comes too early only loses time. */
 	while (!strstr(rig_ask_module(&f->rig, "status"), "card=usable") && rig_now_ms() < end)
@@ -323,7 +323,7 @@ static void make_servers(struct fleet *f)
 void fleet_open(struct fleet *f, const struct fleet_options *o)
 {
 	*f = (struct fleet){ .o = *o, .open = true };
-	f->has_eim = !o->personality || !strncmp(o->personality, "iot", 3);
+	f->has_eim = !o->local && (!o->personality || !strncmp(o->personality, "iot", 3));
 	f->dp_port = free_port();
 	f->eim_port = free_port();
 	snprintf(f->pki, sizeof(f->pki), PKI "%s", or(o->curve, "nist"));

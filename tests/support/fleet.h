@@ -17,7 +17,9 @@
 /* What is NULL or false gets the usual. */
 struct fleet_options {
 	const char *curve;              /* nist or brp */
-	const char *personality;        /* iot; a consumer's: there is no eIM */
+	const char *personality;        /* of the card: iot; with one that begins otherwise there is no eIM */
+	const char *module;             /* quectel-eg25 */
+	bool local;                     /* no eIM in any case */
 	const char *ca;                 /* [ipa] ca: a file below tests/vectors/rsp/pki; "": not set */
 	const char *conf;               /* more lines of section [ipa] */
 	const char *profile;            /* a second one on the card, as sim-euicc --profile */

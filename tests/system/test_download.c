@@ -148,7 +148,7 @@ static void a_profile_is_enabled_at_once_where_the_eim_wants_it(void **state)
 	fleet_visit(f);
 	fleet_expect_on_card(f, f->iccid, "enabled");
 	fleet_expect_all_settled(f);
-	expect_in_eim_log(f, "immediate");
+	expect_in_eim_log(f, "state changed, cause 5");
 	assert_true(rig_tell_module(&f->rig, "status"));
 	fleet_close(f);
 }

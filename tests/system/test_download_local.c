@@ -181,6 +181,52 @@ static void a_consumer_card_tells_the_smdp_of_everything(void **state)
 	}
 }
 
+/* --- all kinds of cards and modules ----------------------------------------------------------------------- */
+
+static const struct kind {
+	const char *card, *module;
+} kinds[] = {
+	{ "bpp-channel-bound", NULL }, { "iot-silent-6985", NULL }, { "iot-termcap-gate", NULL },
+	{ "custom-aid-only", NULL }, { "data-at-once", NULL }, { "tags-strict", NULL },
+	{ "mem-reset-partial", NULL },
+	{ "iot", "auto-get-response" }, { "classic-consumer", "csim-select-cme0" },
+	{ "iot", "sierra-handle" }, { "iot", "cinterion-pls83" },
+};
+
+static void all_kinds_of_cards_and_modules_take_a_profile(void **state)
+{
+	struct fleet *f = &fleet;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		print_message("%s in %s\n", kinds[k].card, kinds[k].module ? kinds[k].module : "-");
+		fleet_open(f, &(struct fleet_options){ .personality = kinds[k].card, .module = kinds[k].module,
+						       .local = true });
+		FLEET_ADD(f, "--size", "4000");
+		DOWNLOAD(f, 0, f->iccid, f->code);
+		fleet_expect_installed(f);
+		fleet_expect_on_card(f, f->iccid, "disabled");
+		fleet_expect_all_settled(f);
+		fleet_close(f);
+	}
+}
+
+/* The card's own words are told to both: to who stands there, and to the SM-DP+. */
+static void a_card_that_takes_no_profile_says_why(void **state)
+{
+	struct fleet *f = &fleet;
+
+	(void)state;
+	fleet_open(f, &(struct fleet_options){ .personality = "pe-error-profile" });
+	FLEET_ADD(f, "--size", "4000");
+	DOWNLOAD(f, 1, "installFailedDueToPEProcessingError in loadProfileElements", f->code);
+	FLEET_DP(f, "show", f->iccid);
+	expect_said(f, 0, 0, "command 5, reason 12");
+	fleet_expect_on_card(f, f->iccid, NULL);
+	fleet_expect_all_settled(f);
+	fleet_close(f);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
@@ -190,6 +236,8 @@ int main(int argc, char **argv)
 		T(without_authorities_no_server_is_asked),
 		T(a_job_is_followed_and_cancelled_in_the_middle),
 		T(a_consumer_card_tells_the_smdp_of_everything),
+		T(all_kinds_of_cards_and_modules_take_a_profile),
+		T(a_card_that_takes_no_profile_says_why),
 	};
 
 	if (argc > 1)

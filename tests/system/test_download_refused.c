@@ -349,6 +349,24 @@ static void a_profile_that_may_not_be_installed_is_not(void **state)
 	fleet_close(f);
 }
 
+static void a_server_with_another_oid_is_not_the_one(void **state)
+{
+	struct fleet *f = &fleet;
+	char code[200];
+
+	(void)state;
+	fleet_open(f, &(struct fleet_options){ 0 });
+	FLEET_ADD(f, "--size", "1000");
+	snprintf(code, sizeof(code), "LPA:1$localhost:%u$%s$2.999.11", f->dp_port, f->matching);
+	FLEET_ORDER(f, "download", code);
+	fleet_visit(f);
+	fleet_expect_result(f, "not the one with OID 2.999.11", false);
+	fleet_expect_order(f, "released");
+	fleet_expect_all_settled(f);
+	fleet_download(f);
+	fleet_close(f);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
@@ -360,6 +378,7 @@ int main(int argc, char **argv)
 		T(trouble_on_the_way_is_tried_again),
 		T(a_card_that_fails_leaves_no_half_profile),
 		T(a_profile_that_may_not_be_installed_is_not),
+		T(a_server_with_another_oid_is_not_the_one),
 	};
 
 	if (argc > 1)
