@@ -5,8 +5,9 @@
  * A fact that was missed for a reason that may pass (noise on the line, a busy module) is asked for
  * again some times; one that the card refuses by its own word is not.
  *
- * A card that does not know the ISD-R is an ordinary SIM: left in peace until another one comes. One
- * that could not be asked is asked again, later and later: the module may be busy, or its own LPA.
+ * A card that does not know the ISD-R is an ordinary SIM: left in peace until another one comes, but
+ * for a question now and then, because a line with noise on it makes one of any card. One that could
+ * not be asked is asked again, later and later: the module may be busy, or its own LPA.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #define AGAIN_MAX_MS 600000
 #define MODULE_TRIES 3
 #define DOUBTS_MAX 5
+/* A card that seems to be none is asked once more after this long: it may have been misheard. */
+#define NO_EUICC_MS 3600000
 
 static void set_card(struct ipa *i, enum ipa_card card)
 {
@@ -160,6 +163,12 @@ static bool is_no_euicc(const struct cause *why)
 	       (why->code == 0x6a82 || why->code == 0x6999 || why->code == 0x6a86);
 }
 
+/* Of a card that was an eUICC before one word is not enough. */
+static bool is_believed(const struct ipa *i, const struct cause *why)
+{
+	return is_no_euicc(why) && (!i->facts.eid[0] || i->tries >= MODULE_TRIES);
+}
+
 /* Many modules say ERROR for an ordinary SIM, and for some that are busy: it is asked a few times. */
 static bool is_tired(const struct ipa *i, const struct cause *why)
 {
@@ -208,9 +217,10 @@ static void on_read_ended(struct ipa_work *w, const struct cause *why)
 	}
 	i->want |= i->reading;
 	i->card_why = *why;
-	if (is_no_euicc(why) || (i->card != IPA_CARD_READY && is_tired(i, why))) {
+	if (is_believed(i, why) || (i->card != IPA_CARD_READY && is_tired(i, why))) {
 		i->want = 0;
 		set_card(i, IPA_CARD_NO_EUICC);
+		ev_alarm_start(&i->again, NO_EUICC_MS);
 		return;
 	}
 	if (wants_reset(i, why)) {
@@ -228,7 +238,7 @@ static void on_again(struct ev_alarm *a)
 {
 	struct ipa *i = container_of(a, struct ipa, again);
 
-	i->want |= i->doubtful;
+	i->want |= i->card == IPA_CARD_NO_EUICC ? FACTS_ALL : i->doubtful;
 	i->doubtful = 0;
 	if (i->card != IPA_CARD_ABSENT && i->want)
 		ipa_submit(i, &i->read_card);
