@@ -34,7 +34,7 @@ static struct json_object *port_to_json(const struct vports *p, unsigned i)
 	put_text(o, "state", vport_state_name(v));
 	put_bool(o, "in_use", used);
 	put_int(o, "since_s", seconds_since(v->since_ms));
-	put_known(o, "channel", modem_mux_channel_of(p->modem, i), 0);
+	put_known(o, "channel", v->own_ready ? modem_mux_channel_of(p->modem, i) : 0, 0);
 	put(o, "settings", used ? settings_to_json(v) : NULL);
 	put_int(o, "clients", v->stats.clients);
 	put_int(o, "commands", v->stats.commands);

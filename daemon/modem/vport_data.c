@@ -4,6 +4,7 @@
  * the client is not read while the module takes nothing, and the module is asked to wait while the
  * client does not read.
  */
+#include "atcmd/urc.h"
 #include "core/log.h"
 #include "modem/modem.h"
 #include "modem/vport.h"
@@ -25,6 +26,11 @@
 #define LINE_STOP_MS 2000
 /* A client that takes nothing at all while everybody waits for it. */
 #define STUCK_MS 60000
+/*
+ * An upload in which neither side says anything is over; it may never have been one: a '@' that noise has
+ * made is enough to begin it.
+ */
+#define IDLE_MS 60000
 /* How long nothing comes behind the end of a call. */
 #define OVER_MS 300
 
@@ -35,6 +41,12 @@ static const struct text nothing;
 static bool has_own_line(const struct vport *v)
 {
 	return v->chat == &v->own_chat;
+}
+
+static void note_activity(struct vport *v)
+{
+	if (v->state == VPORT_CONNECTED && !v->dialled && !v->lingers && !v->ending)
+		ev_alarm_start(&v->patience, IDLE_MS);
 }
 
 void vport_data_connected(struct vport *v, struct text line)
@@ -51,6 +63,7 @@ void vport_data_connected(struct vport *v, struct text line)
 		vport_info(v, line);
 	else
 		vport_result(v, AT_CONNECT, -1, line);
+	v->restarted = false;
 	v->state = VPORT_CONNECTED;
 	vport_changed(v);
 	v->tail_n = v->plus_n = 0;
@@ -68,6 +81,8 @@ void vport_data_connected(struct vport *v, struct text line)
 	}
 	if (v->lingers || v->ending)
 		vport_data_leave(v);
+	else
+		note_activity(v);
 }
 
 /* The client has made room, or is not asked any more. */
@@ -185,11 +200,32 @@ static void on_stuck(struct ev_alarm *a)
 		ev_alarm_start(&v->stuck, STUCK_MS);
 }
 
+static void end_call(struct vport *v)
+{
+	if (v->restarted)
+		vport_data_hang_up(v, "the module has restarted");
+	else
+		back_to_commands(v, true);
+}
+
 /* A report, as it follows the end of a call. */
 static bool is_report(struct text octets)
 {
 	return octets.n >= 3 && octets.s[0] == '\r' && octets.s[1] == '\n' && octets.s[2] > ' ' &&
 	       octets.s[2] < 0x7f;
+}
+
+/* The first words of a module that has started anew (RDY): in the middle of a call it has lost it. */
+static bool has_restarted(const struct vport *v)
+{
+	size_t end = v->tail_n, from;
+
+	if (!tail_is(v, "\r\n") || end < 4)
+		return false;
+	end -= 2;
+	for (from = end; from >= 2 && memcmp(v->tail + from - 2, "\r\n", 2) != 0; from--)
+		;
+	return from >= 2 && at_urc_is_boot(text_from(v->tail + from, end - from));
 }
 
 /*
@@ -199,10 +235,11 @@ static bool is_report(struct text octets)
 static void look_for_end(struct vport *v, struct text octets)
 {
 	if (v->over.active && is_report(octets)) {
-		back_to_commands(v, true);
+		end_call(v);
 		return;
 	}
-	if (tail_is(v, "\r\nNO CARRIER\r\n"))
+	v->restarted = has_restarted(v);
+	if (v->restarted || tail_is(v, "\r\nNO CARRIER\r\n"))
 		ev_alarm_start(&v->over, OVER_MS);
 	else
 		ev_alarm_stop(&v->over);
@@ -210,7 +247,7 @@ static void look_for_end(struct vport *v, struct text octets)
 
 static void on_over(struct ev_alarm *a)
 {
-	back_to_commands(container_of(a, struct vport, over), true);
+	end_call(container_of(a, struct vport, over));
 }
 
 void vport_data_octets(struct vport *v, struct text octets)
@@ -222,6 +259,7 @@ void vport_data_octets(struct vport *v, struct text octets)
 		return;
 	}
 	watch_client(v);
+	note_activity(v);
 	look_for_end(v, octets);
 }
 
@@ -245,11 +283,12 @@ void vport_data_typed(struct vport *v, struct text data)
 {
 	/* Its client believes what it has read. */
 	if (v->over.active && text_case_starts(data, "AT")) {
-		back_to_commands(v, true);
+		end_call(v);
 		vport_type(v, data);
 		return;
 	}
 	look_for_escape(v, data);
+	note_activity(v);
 	if (at_write(v->chat, &v->cmd, data.s, data.n) < 0)
 		v->stats.dropped++;
 	if (at_backlog(v->chat) > LENT_BACKLOG)

@@ -254,7 +254,8 @@ static void on_patience(struct ev_alarm *a)
 	struct vport *v = container_of(a, struct vport, patience);
 
 	if (v->state == VPORT_CONNECTED) {
-		vport_data_hang_up(v, "its client has left an upload unfinished");
+		vport_data_hang_up(v, v->lingers || v->ending ? "its client has left an upload unfinished" :
+							       "an upload in which nothing happens");
 	} else {
 		log_info(v->o.name, "its client leaves a prompt unanswered, giving it up");
 		end_prompt(v, false);

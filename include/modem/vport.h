@@ -140,6 +140,7 @@ struct vport {
 	struct ev_alarm patience;       /* of a prompt */
 
 	bool dialled;                   /* the data mode is a call's */
+	bool restarted;                 /* the module's first words have come in it */
 	char tail[40];                  /* the last octets from the module */
 	size_t tail_n;
 	uint64_t typed_ms, plus_ms;     /* the last octet from the client; the last "+++" */
