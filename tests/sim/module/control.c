@@ -33,6 +33,8 @@ const char control_help[] =
 	"  sms NUMBER TEXT                a message comes in\n"
 	"  urc TEXT                       any unsolicited line\n"
 	"  no-carrier                     the data connection ends\n"
+	"  mux forget                     AT mode again, without a word\n"
+	"  mux close [N]                  closes a channel of the mux, or all of it\n"
 	"  baud N                         another line speed, 0 not paced\n";
 
 #define say(...) snprintf(answer, cap, __VA_ARGS__)
@@ -327,6 +329,22 @@ static int do_no_carrier(struct request *q)
 	return 0;
 }
 
+static int do_mux(struct request *q)
+{
+	struct text what = word(q);
+	uint32_t channel;
+
+	if (number(q, 0, &channel) < 0 || channel >= MUX_CHANNELS || !q->b->host.muxed)
+		return -EINVAL;
+	if (text_eq(what, "forget"))
+		host_forget_mux(&q->b->host);
+	else if (text_eq(what, "close"))
+		mux_shut(&q->b->host.mux, channel);
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int do_baud(struct request *q)
 {
 	uint32_t baud;
@@ -349,6 +367,7 @@ static const struct {
 	{ "coverage", do_coverage }, { "register", do_register }, { "cell", do_cell },
 	{ "signal", do_signal },     { "act", do_act },           { "sms", do_sms },
 	{ "urc", do_urc },           { "no-carrier", do_no_carrier }, { "baud", do_baud },
+	{ "mux", do_mux },
 };
 
 static void carry_out(struct bench *b, struct control_client *client, struct text line, char *answer,

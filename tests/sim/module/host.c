@@ -129,6 +129,11 @@ static void end_mux(struct host *h)
 	h->uart.quiet_yet = false;
 }
 
+void host_forget_mux(struct host *h)
+{
+	end_mux(h);
+}
+
 static void on_ended(struct mux *x)
 {
 	end_mux(container_of(x, struct host, mux));

@@ -43,6 +43,9 @@ struct host {
 
 void host_init(struct host *h, struct module *m);
 void host_stop(struct host *h);
+/* The firmware trips: the line is an AT port again, and nobody is told. */
+void host_forget_mux(struct host *h);
+/* The host wants octets again that room() had no place for. */
 void host_resume(struct host *h);
 void host_feed(struct host *h, const void *data, size_t n);
 
