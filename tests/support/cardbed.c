@@ -34,10 +34,30 @@ static void on_wrote(struct wire *w)
 	assert_int_equal(pacer_put(&cardbed.from_host, w->written, n), 0);
 }
 
+/* In pieces, so that there is room for what a disturbed line adds. */
+static void pass(bool to_host, const uint8_t *data, size_t n)
+{
+	uint8_t piece[CARDBED_PIECE];
+
+	while (n) {
+		size_t now = MIN(n, sizeof(piece) / 2), left = now;
+
+		memcpy(piece, data, now);
+		if (cardbed.disturb)
+			left = cardbed.disturb(to_host, piece, now);
+		if (to_host)
+			wire_feed(&cardbed.wire, piece, left);
+		else
+			host_feed(&cardbed.host, piece, left);
+		data += now;
+		n -= now;
+	}
+}
+
 static void on_from_host(struct pacer *p, const uint8_t *data, size_t n)
 {
 	(void)p;
-	host_feed(&cardbed.host, data, n);
+	pass(false, data, n);
 }
 
 static void on_host_write(struct host *h, const void *data, size_t n)
@@ -50,24 +70,41 @@ static void on_to_host(struct pacer *p, const uint8_t *data, size_t n)
 {
 	(void)p;
 	cardbed.octets_in += n;
-	wire_feed(&cardbed.wire, data, n);
+	if (!cardbed.unplugged)
+		pass(true, data, n);
+}
+
+void cardbed_unplug(bool with_power)
+{
+	if (cardbed.unplugged)
+		return;
+	cardbed.unplugged = true;
+	pacer_clear(&cardbed.to_host);
+	pacer_clear(&cardbed.from_host);
+	if (with_power)
+		module_power_off(&cardbed.module);
+	wire_hang_up(&cardbed.wire, EIO);
+}
+
+void cardbed_plug(void)
+{
+	cardbed.unplugged = false;
+	if (cardbed.module.power == MODULE_OFF)
+		module_power_on(&cardbed.module);
+	cardbed.modem.hotplug.stirred(&cardbed.modem.hotplug);
 }
 
 static void on_hang_up(struct module *m, unsigned ms)
 {
 	(void)m;
-	cardbed.unplugged = true;
-	pacer_clear(&cardbed.to_host);
-	pacer_clear(&cardbed.from_host);
-	wire_hang_up(&cardbed.wire, EIO);
+	cardbed_unplug(false);
 	ev_alarm_start(&cardbed.replug, ms);
 }
 
 static void on_replug(struct ev_alarm *a)
 {
 	(void)a;
-	cardbed.unplugged = false;
-	cardbed.modem.hotplug.stirred(&cardbed.modem.hotplug);
+	cardbed_plug();
 }
 
 /* In place of daemon/modem/port.c. */
@@ -117,8 +154,17 @@ static void watch_card(void)
 
 static void on_modem_changed(struct modem *m, unsigned what)
 {
-	(void)m, (void)what;
+	(void)m;
+	if (what & MODEM_CHANGED_STATE && cardbed.with_ports)
+		vports_state(&cardbed.ports);
 	watch_card();
+}
+
+static void on_channel(struct modem *m, unsigned port, struct pipe *pipe)
+{
+	(void)m;
+	if (port < cardbed.ports.n)
+		vport_set_channel(cardbed.ports.ports[port], pipe);
 }
 
 static void on_followed(struct modem *m, const struct cause *why)
@@ -196,7 +242,7 @@ static void make_module(const struct cardbed_options *o)
 void cardbed_open(const struct cardbed_options *o)
 {
 	struct modem *m = &cardbed.modem;
-	char why[SERIAL_WHY_MAX];
+	char why[MAX(SERIAL_WHY_MAX, ENDPOINT_WHY_MAX)];
 
 	fake_ev_reset();
 	memset(&cardbed, 0, sizeof(cardbed));
@@ -206,13 +252,19 @@ void cardbed_open(const struct cardbed_options *o)
 	m->o.baud = o->baud ? o->baud : 115200;
 	m->o.radio_on = true;
 	m->o.alive_s = 60;
+	m->o.cmux = o->cmux;
+	m->o.ports = (unsigned)o->n_ports;
 	m->changed = on_modem_changed;
+	m->channel = on_channel;
 	m->follow.followed = on_followed;
 	m->card.channel.segment_max = o->segment;
 	cardbed.ipa.changed = on_ipa_changed;
 	cardbed.ipa.follow = on_follow;
 	cardbed.ipa.follow_stop = on_follow_stop;
 	assert_int_equal(modem_open(m, true, why), 0);
+	cardbed.with_ports = o->n_ports > 0;
+	if (cardbed.with_ports)
+		assert_int_equal(vports_open(&cardbed.ports, m, o->ports, o->n_ports, cardbed.card.dir, why), 0);
 	cardbed.ipa.o.state_dir = cardbed.card.dir;
 	cardbed.ipa.dial = no_dial;
 	assert_int_equal(ipa_open(&cardbed.ipa, &m->card.channel), 0);
@@ -232,6 +284,8 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 void cardbed_close(void)
 {
+	if (cardbed.with_ports)
+		vports_close(&cardbed.ports);
 	ipa_close(&cardbed.ipa);
 	assert_true(fake_ev_until(is_closed, NULL, 60000));
 	fake_ev_settle();

@@ -16,6 +16,40 @@
 
 #define PATIENCE_MS 10000
 
+struct rig_program *port_daemon_start(struct rig *r, const char *conf)
+{
+	const char *path = rig_path(r, "ports.conf");
+	FILE *f = fopen(path, "w");
+	struct rig_program *p;
+
+	assert_non_null(f);
+	fputs(conf, f);
+	assert_int_equal(fclose(f), 0);
+	p = rig_start_daemon(r, "-c", path, NULL);
+	if (!rig_wait_state(r, "ready", 60000))
+		fail_msg("not ready\n%s", p->said);
+	return p;
+}
+
+void port_wait_channel(struct rig *r, unsigned i)
+{
+	unsigned long long end = rig_now_ms() + PATIENCE_MS;
+	static struct rig_client c;
+	bool there = false;
+
+	assert_int_equal(rig_dial(&c, rig_path(r, "cellmux.sock"), 1000), 0);
+	while (!there) {
+		struct json_object *o = rig_ask(&c, "status", NULL, 5000);
+		struct json_object *port = json_object_array_get_idx(json_object_object_get(o, "ports"), i);
+
+		there = json_object_object_get(port, "channel") != NULL;
+		json_object_put(o);
+		assert_true(rig_now_ms() < end);
+		poll(NULL, 0, there ? 0 : 10);
+	}
+	rig_hang_up(&c);
+}
+
 static void forget(struct port_client *c)
 {
 	c->n = 0;

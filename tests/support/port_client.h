@@ -13,6 +13,14 @@ struct port_client {
 	size_t n;
 };
 
+struct rig;
+struct rig_program;
+
+/* cellmuxd with this configuration text; its module is ready. */
+struct rig_program *port_daemon_start(struct rig *r, const char *conf);
+/* This port, the i-th of the configuration, has a channel of its own on the mux and may use it. */
+void port_wait_channel(struct rig *r, unsigned i);
+
 /* Blocking; a failure fails the test. */
 void port_client_open(struct port_client *c, const char *path);
 void port_client_close(struct port_client *c);

@@ -35,19 +35,11 @@ static const char mux_conf[] = "[modem]\nrtscts = yes\ncmux = yes\nbaud = 300000
 
 static void start_with(const char *conf, const char *port)
 {
-	char ready[64];
-	FILE *f = fopen(rig_path(&rig, "ports.conf"), "w");
-
-	assert_non_null(f);
-	fputs(conf, f);
-	fclose(f);
-	module_program = rig_start_module(&rig, "--baud", conf == mux_conf ? "3000000" : "0", "--boot-ms", "200", "--latency-ms",
-			 "0", NULL);
-	daemon_program = rig_start_daemon(&rig, "-l", "debug", "-c", rig_path(&rig, "ports.conf"), NULL);
-	assert_true(rig_wait_state(&rig, "ready", 60000));
-	snprintf(ready, sizeof(ready), "%s: has its own channel", port);
+	module_program = rig_start_module(&rig, "--baud", conf == mux_conf ? "3000000" : "0", "--boot-ms", "200",
+					  "--latency-ms", "0", NULL);
+	daemon_program = port_daemon_start(&rig, conf);
 	if (conf == mux_conf)
-		assert_true(rig_wait_for(daemon_program, ready, 0, 10000));
+		port_wait_channel(&rig, (unsigned)(port[2] - '0'));
 }
 
 static int setup(void **state)

@@ -1,8 +1,6 @@
 /*
- * Virtual ports and CMUX of the whole daemon against the virtual module, and four clients with
- * different settings at once by a fixed seed. Programs of other people are in test_programs.c.
- *
- *   STRESS_COMMANDS=n  STRESS_SEED=n   another run
+ * Virtual ports and CMUX of the whole daemon against the virtual module. Programs of other people are in
+ * test_programs.c, data mode in test_data.c, many clients at once in test_port_stress.c.
  */
 #include "support/test.h"
 
@@ -30,13 +28,7 @@ static const char mux_conf[] =
 
 static void start_daemon(const char *conf)
 {
-	FILE *f = fopen(rig_path(&rig, "ports.conf"), "w");
-
-	assert_non_null(f);
-	fputs(conf, f);
-	fclose(f);
-	daemon_program = rig_start_daemon(&rig, "-c", rig_path(&rig, "ports.conf"), NULL);
-	assert_true(rig_wait_state(&rig, "ready", 60000));
+	daemon_program = port_daemon_start(&rig, conf);
 }
 
 static void start_with(const char *conf)
@@ -133,6 +125,40 @@ static void a_module_that_restarts_in_its_mux_comes_back(void **state)
 		ask(&c, "AT+CGMM\r", "\r\nEG25\r\n" OK);
 		close(c.fd);
 	}
+}
+
+/* Without a word, or in good order: the next command finds out, and each ends. */
+static void a_mux_that_the_module_leaves_is_begun_again(void **state)
+{
+	/* Three muxes in a row that do not last would be enough to go on without. */
+	static const char *const ways[] = { "mux close 4", "mux forget", "mux close 1" };
+	struct port_client c;
+
+	(void)state;
+	start_with(mux_conf);
+	assert_true(rig_wait_for(daemon_program, "sim → ready", 0, 10000));
+	open_client(&c, "at1");
+	ask(&c, "ATE0\r", OK);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		unsigned long long deadline = rig_now_ms() + 60000;
+
+		assert_true(rig_tell_module(&rig, ways[i]));
+		do {
+			assert_true(rig_now_ms() < deadline);
+			c.n = 0;
+			c.in[0] = '\0';
+			port_client_type(&c, "AT+CGMM\r");
+			while (!strstr(c.in, "\r\nOK\r\n") && !strstr(c.in, "\r\nERROR\r\n"))
+				assert_true(port_client_take(&c, 30000));
+		} while (strcmp(c.in, "\r\nEG25\r\n" OK) != 0);
+		/* A channel for commands that is gone takes the mux with it; one of a port does not. */
+		assert_true(rig_wait_state(&rig, "ready", 30000));
+		while (!strstr(rig_ask_module(&rig, "status"), "mux=1")) {
+			assert_true(rig_now_ms() < deadline);
+			poll(NULL, 0, 20);
+		}
+	}
+	port_client_close(&c);
 }
 
 /* --- one client after another --------------------------------------------------------------------- */
@@ -284,325 +310,6 @@ static void the_control_socket_tells_of_ports_and_mux(void **state)
 	rig_hang_up(&events);
 }
 
-/* --- four clients -------------------------------------------------------------------------------------- */
-
-#define CLIENTS 4
-
-enum kind { KIND_ECHO, KIND_CSQ, KIND_ERROR, KIND_CME, KIND_CREG, KIND_CMEE, KIND_SET, KIND_SMS, _KIND_MAX };
-
-struct worker {
-	struct port_client c;
-	unsigned i, done;
-	unsigned e, v, cmee, creg, cmgf;        /* as this client has set them */
-	bool waits, prompted;
-	enum kind kind;
-	char sent[128], token[24], want[512];
-	unsigned long long since;
-};
-
-static struct worker workers[CLIENTS];
-static unsigned long long seed;
-static unsigned urcs;
-
-static unsigned roll(unsigned below)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (unsigned)(seed >> 33) % below;
-}
-
-static size_t add(char *dst, size_t at, size_t cap, const char *fmt, const char *text)
-{
-	int n = snprintf(dst + at, cap - at, fmt, text);
-
-	assert_true(n >= 0 && (size_t)n < cap - at);
-	return at + (size_t)n;
-}
-
-/* What must come, to the octet, but for reports in between. */
-static void expect(struct worker *w, const char *info, unsigned times, const char *word, const char *digit)
-{
-	size_t at = 0, cap = sizeof(w->want);
-
-	w->want[0] = '\0';
-	if (w->e)
-		at = add(w->want, at, cap, "%s", w->sent);
-	for (unsigned k = 0; k < times; k++) {
-		char line[80];
-
-		snprintf(line, sizeof(line), info, k + 1);
-		at = add(w->want, at, cap, w->v && k == 0 ? "\r\n%s\r\n" : "%s\r\n", line);
-	}
-	if (w->v)
-		at = add(w->want, at, cap, "\r\n%s\r\n", word);
-	else if (digit)
-		at = add(w->want, at, cap, "%s\r", digit);
-	else
-		at = add(w->want, at, cap, "%s\r\n", word);
-}
-
-static void expect_error(struct worker *w, const char *numeric, const char *words)
-{
-	expect(w, NULL, 0, w->cmee == 0 ? "ERROR" : w->cmee == 1 ? numeric : words,
-	       w->cmee == 0 ? "4" : NULL);
-}
-
-static void next(struct worker *w)
-{
-	char info[80];
-	unsigned n = 1 + roll(4), was_e = w->e;
-
-	snprintf(w->token, sizeof(w->token), "T%u-%06u", w->i, w->done);
-	w->kind = (enum kind)(roll(3) ? KIND_ECHO : roll(_KIND_MAX));
-	switch (w->kind) {
-	case KIND_ECHO:
-		snprintf(w->sent, sizeof(w->sent), "AT%%ECHO=\"%s\",%u\r", w->token, n);
-		snprintf(info, sizeof(info), "%%%%ECHO: \"%s\",%%u", w->token);
-		expect(w, info, n, "OK", "0");
-		break;
-	case KIND_CSQ:
-		snprintf(w->sent, sizeof(w->sent), "AT+CSQ\r");
-		expect(w, "+CSQ: 20,99", 1, "OK", "0");
-		break;
-	case KIND_ERROR:
-		snprintf(w->sent, sizeof(w->sent), "AT+NOSUCH=%s\r", w->token);
-		/* The module's own way of saying no, without a number. */
-		expect(w, NULL, 0, "ERROR", "4");
-		break;
-	case KIND_CME:
-		snprintf(w->sent, sizeof(w->sent), "AT%%ECHO=\"%s\",99\r", w->token);
-		expect_error(w, "+CME ERROR: 50", "+CME ERROR: Incorrect parameters");
-		break;
-	case KIND_CREG:
-		snprintf(w->sent, sizeof(w->sent), "AT+CREG?\r");
-		w->want[0] = '\0';
-		break;
-	case KIND_CMEE:
-		snprintf(w->sent, sizeof(w->sent), "AT+CMEE?\r");
-		snprintf(info, sizeof(info), "+CMEE: %u", w->cmee);
-		expect(w, info, 1, "OK", "0");
-		break;
-	case KIND_SET:
-		w->e = roll(2);
-		w->v = roll(2);
-		w->cmee = roll(3);
-		w->creg = roll(3);
-		snprintf(w->sent, sizeof(w->sent), "ATE%uV%u+CMEE=%u;+CREG=%u\r", w->e, w->v, w->cmee,
-			 w->creg);
-		/* Its own echo is still as it was. */
-		n = w->e;
-		w->e = was_e;
-		expect(w, NULL, 0, "OK", "0");
-		w->e = n;
-		break;
-	case KIND_SMS:
-		w->cmgf = 1;
-		snprintf(w->sent, sizeof(w->sent), "AT+CMGF=1;+CMGS=\"+49170%u\"\r", roll(1000));
-		w->prompted = false;
-		w->want[0] = '\0';
-		break;
-	case _KIND_MAX:
-		break;
-	}
-	w->c.n = 0;
-	w->c.in[0] = '\0';
-	w->waits = true;
-	w->since = rig_now_ms();
-	assert_int_equal(write(w->c.fd, w->sent, strlen(w->sent)), strlen(w->sent));
-}
-
-/*
- * Takes reports out of what has come: whole lines that begin like one and are none of the answer.
- * One that the client did not ask for, or in another form than it asked for, is a leak.
- */
-static void take_reports(struct worker *w)
-{
-	static const char *const starts[] = { "+CREG: 1", "RING", "+CMTI:", "+CIEV:", "+CGEV:", "+CTZV:" };
-
-	for (char *line = w->c.in; line && *line;) {
-		char *end = strstr(line, "\r\n"), *from = line;
-		bool report = false;
-
-		if (!end)
-			break;
-		for (size_t k = 0; k < ARRAY_SIZE(starts); k++) {
-			if (strncmp(line, starts[k], strlen(starts[k])) != 0)
-				continue;
-			if (k == 0 && w->kind == KIND_CREG && line[8] == ',' && line[9] == '1')
-				continue;       /* the answer: looked at there */
-			report = true;
-			/* While it is being changed either form is right. */
-			if (k == 0 && w->kind != KIND_SET && (w->creg == 0 || (w->creg == 1) != (line + 8 == end)))
-				fail_msg("client %u, +CREG=%u: got the report '%.*s' after '%s'", w->i, w->creg,
-					 (int)(end - line), line, w->sent);
-			if (k >= 2)
-				fail_msg("client %u did not ask for '%.*s'", w->i, (int)(end - line), line);
-		}
-		if (!report) {
-			/* In V0 one may follow the CR of an echo or of a number. */
-			char *cr = memchr(line, '\r', (size_t)(end - line));
-
-			line = cr ? cr + 1 : end + 2;
-			continue;
-		}
-		urcs++;
-		/* With its own lead. */
-		if (from - w->c.in >= 2 && from[-2] == '\r' && from[-1] == '\n' &&
-		    (w->v || w->kind == KIND_SET))
-			from -= 2;
-		memmove(from, end + 2, strlen(end + 2) + 1);
-		line = from;
-		w->c.n = strlen(w->c.in);
-	}
-}
-
-static bool ends_with(const struct worker *w, const char *end)
-{
-	size_t n = strlen(end);
-
-	return w->c.n >= n && !memcmp(w->c.in + w->c.n - n, end, n);
-}
-
-/* True when the answer is complete and right. */
-static bool judge(struct worker *w)
-{
-	char text[256];
-
-	take_reports(w);
-	if (w->kind == KIND_CREG) {
-		if (!ends_with(w, w->v ? OK : "\r\n0\r"))
-			return false;
-		snprintf(text, sizeof(text), "+CREG: %u,1%s", w->creg, w->creg == 2 ? ",\"" : "\r\n");
-		if (!strstr(w->c.in, text))
-			fail_msg("client %u, +CREG=%u: '%s'", w->i, w->creg, w->c.in);
-		return true;
-	}
-	if (w->kind == KIND_SMS) {
-		if (!w->prompted && ends_with(w, "> ")) {
-			int n = snprintf(text, sizeof(text), "message %s\x1a", w->token);
-
-			w->prompted = true;
-			assert_int_equal(write(w->c.fd, text, (size_t)n), n);
-		}
-		if (!ends_with(w, w->v ? OK : "\r\n0\r"))
-			return false;
-		if (!strstr(w->c.in, "+CMGS: ") || !w->prompted)
-			fail_msg("client %u: '%s'", w->i, w->c.in);
-		return true;
-	}
-	if (w->c.n < strlen(w->want))
-		return false;
-	if (strcmp(w->c.in, w->want) != 0) {
-		/* A report that has begun and not ended yet. */
-		if (w->c.n > strlen(w->want) && !strncmp(w->c.in, w->want, strlen(w->want)) &&
-		    !ends_with(w, "\r\n"))
-			return true;
-		if (strstr(w->c.in, "+CREG") || strstr(w->c.in, "RIN") || strstr(w->c.in, "\r\n\r\n+"))
-			return false;
-		char in[512], want[512];
-
-		text_escape(w->c.in, w->c.n, in, sizeof(in));
-		text_escape(w->want, strlen(w->want), want, sizeof(want));
-		fail_msg("client %u: '%s', not '%s'", w->i, in, want);
-	}
-	return true;
-}
-
-static void set_defaults(struct worker *w)
-{
-	w->e = w->v = 1;
-	w->cmee = w->creg = w->cmgf = 0;
-	w->waits = false;
-}
-
-static void run_stress(const char *conf, unsigned commands)
-{
-	unsigned done = 0, reopened = 0;
-
-	seed = getenv("STRESS_SEED") ? strtoull(getenv("STRESS_SEED"), NULL, 10) : 2711;
-	print_message("seed %llu\n", seed);
-	urcs = 0;
-	rig_start_module(&rig, "--baud", "0", "--boot-ms", "200", "--fault", "urc%20", NULL);
-	start_daemon(conf);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		char name[8];
-
-		snprintf(name, sizeof(name), "at%u", i);
-		memset(&workers[i], 0, sizeof(workers[i]));
-		workers[i].i = i;
-		open_client(&workers[i].c, name);
-		set_defaults(&workers[i]);
-	}
-	while (done < commands) {
-		struct pollfd fds[CLIENTS];
-
-		for (unsigned i = 0; i < CLIENTS; i++) {
-			struct worker *w = &workers[i];
-
-			fds[i] = (struct pollfd){ .fd = w->c.fd, .events = POLLIN };
-			if (!w->waits)
-				next(w);
-		}
-		poll(fds, CLIENTS, 100);
-		for (unsigned i = 0; i < CLIENTS; i++) {
-			struct worker *w = &workers[i];
-
-			if (fds[i].revents)
-				port_client_take(&w->c, 0);
-			if (rig_now_ms() - w->since > 20000)
-				fail_msg("client %u lost the answer to '%s': '%s'", i, w->sent, w->c.in);
-			if (!judge(w))
-				continue;
-			w->waits = false;
-			w->done++;
-			done++;
-			/* Now and then somebody goes and somebody else comes, who must find nothing. */
-			if (roll(400) == 0) {
-				char name[8];
-
-				snprintf(name, sizeof(name), "at%u", i);
-				close(w->c.fd);
-				/* The port learns of it in its own time: a socket says "in use" until then. */
-				do {
-					open_client(&w->c, name);
-					if (i < 2)
-						break;
-					assert_true(write(w->c.fd, "AT\r", 3) >= 0);
-					while (port_client_take(&w->c, 2000) && !strstr(w->c.in, OK) &&
-					       !strstr(w->c.in, "in use"))
-						;
-					if (strstr(w->c.in, "in use"))
-						close(w->c.fd);
-				} while (strstr(w->c.in, "in use"));
-				set_defaults(w);
-				reopened++;
-			}
-		}
-	}
-	for (unsigned i = 0; i < CLIENTS; i++)
-		close(workers[i].c.fd);
-	print_message("%u commands, %u reports, %u times reopened\n", done, urcs, reopened);
-	assert_true(urcs > done / 100);
-}
-
-static unsigned commands_wanted(unsigned usual)
-{
-	const char *n = getenv("STRESS_COMMANDS");
-
-	return n ? (unsigned)strtoul(n, NULL, 10) : usual;
-}
-
-static void four_clients_on_one_line_never_get_anothers_answer_or_settings(void **state)
-{
-	(void)state;
-	run_stress(plain_conf, commands_wanted(10000));
-}
-
-static void four_clients_on_a_mux_never_get_anothers_answer_or_settings(void **state)
-{
-	(void)state;
-	run_stress(mux_conf, commands_wanted(10000));
-}
-
 #define PORTS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -611,11 +318,10 @@ int main(int argc, char **argv)
 		PORTS_TEST(with_a_mux_a_call_and_commands_run_at_the_same_time),
 		PORTS_TEST(a_daemon_that_was_killed_in_its_mux_starts_again),
 		PORTS_TEST(a_module_that_restarts_in_its_mux_comes_back),
+		PORTS_TEST(a_mux_that_the_module_leaves_is_begun_again),
 		PORTS_TEST(a_client_that_comes_at_once_after_another_starts_anew),
 		PORTS_TEST(a_port_opened_twice_is_one_client_until_both_have_closed),
 		PORTS_TEST(the_control_socket_tells_of_ports_and_mux),
-		PORTS_TEST(four_clients_on_one_line_never_get_anothers_answer_or_settings),
-		PORTS_TEST(four_clients_on_a_mux_never_get_anothers_answer_or_settings),
 	};
 
 	argv0 = argv[0];

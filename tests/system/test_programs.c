@@ -41,12 +41,10 @@ static void write_file(const char *name, const char *text)
 /* The daemon says by its state that it is there; the port's own channel follows. */
 static void start_with(const char *conf)
 {
-	write_file("ports.conf", conf);
 	rig_start_module(&rig, "--baud", "0", "--boot-ms", "200", "--number", OWN_NUMBER, NULL);
-	daemon_program = rig_start_daemon(&rig, "-l", "debug", "-c", rig_path(&rig, "ports.conf"), NULL);
-	assert_true(rig_wait_state(&rig, "ready", 60000));
+	daemon_program = port_daemon_start(&rig, conf);
 	if (conf == mux_conf)
-		assert_true(rig_wait_for(daemon_program, "at0: has its own channel", 0, 10000));
+		port_wait_channel(&rig, 0);
 }
 
 static int setup(void **state)
