@@ -88,7 +88,7 @@ static struct dialled *begin(char why[IPA_TEXT_MAX])
 	return NULL;
 }
 
-/* --- whom to believe --------------------------------------------------------------------------------- */
+/* --- whom to believe -------------------------------------------------------------------------- */
 
 /* trustedPublicKeyDataTls as the card would give it: A0 { key } or A1 { certificate }. */
 static int pin(struct trust *t, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
@@ -161,7 +161,7 @@ void app_dial_check(const struct app *app)
 	crypto_wipe(&psk, sizeof(psk));
 }
 
-/* --- which way ------------------------------------------------------------------------------------------ */
+/* --- which way -------------------------------------------------------------------------------- */
 
 static bool has_coap(void)
 {
@@ -228,7 +228,7 @@ bool app_serves(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
 	       place_of(address_of(e, &o), 0, HTTPS_PORT, &place, why) == 0;
 }
 
-/* --- the links ------------------------------------------------------------------------------------------- */
+/* --- the links -------------------------------------------------------------------------------- */
 
 static const char *interface_of(const struct settings *s)
 {

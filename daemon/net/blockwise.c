@@ -135,7 +135,7 @@ static enum blockwise_verdict start_over(struct blockwise *b, const struct block
 	return BLOCKWISE_SEND;
 }
 
-/* --- the answer ------------------------------------------------------------------------------------ */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static bool keep(struct blockwise *b, struct octets piece)
 {
@@ -215,7 +215,7 @@ static enum blockwise_verdict take_more(struct blockwise *b, const struct blockw
 	return take_block(b, a, why);
 }
 
-/* --- the body ---------------------------------------------------------------------------------------- */
+/* --- the body --------------------------------------------------------------------------------- */
 
 static bool is_last(const struct blockwise *b)
 {

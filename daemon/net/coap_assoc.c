@@ -24,18 +24,15 @@
 
 #include "core/log.h"
 #include "net/coap_lib.h"
+#include "net/coap_message.h"
 #include "net/crypto.h"
 #include "net/tls.h"
 #include "net/verify.h"
 
-#define TOKEN_LEN       4
 #define MTU_EXTRA       160     /* of DTLS, in any suite */
+#define MESSAGE_EXTRA   64      /* options are counted with care, but not exactly */
 #define WORDS_MAX       96
-#define PAYLOAD_MAX     UDP_DATAGRAM_MAX
 #define ASIDE           4       /* messages at once: a request, and pings while it waits */
-
-enum { OPTION_ETAG = 4, OPTION_FORMAT = 12, OPTION_MAX_AGE = 14, OPTION_BLOCK2 = 23,
-       OPTION_BLOCK1 = 27, OPTION_SIZE2 = 28, OPTION_SIZE1 = 60, OPTION_REQUEST_TAG = 292 };
 
 struct coap_assoc {
 	struct coap_assoc_options o;
@@ -47,7 +44,7 @@ struct coap_assoc {
 	struct verdict verdict;
 	bool judged;                    /* the certificate has been seen and judged */
 	bool ready, ended;
-	uint8_t token[TOKEN_LEN];
+	uint8_t token[COAP_TOKEN_LEN];
 	bool posted;                    /* an answer is expected */
 	coap_mid_t mid, ping_mid;
 	/* what libcoap has told in its turn */
@@ -55,15 +52,14 @@ struct coap_assoc {
 	char odd[WORDS_MAX];            /* why it dropped an answer; "" it did not */
 	char words[WORDS_MAX];          /* the latest warning */
 	struct net_error broken;
-	struct blockwise_answer answer;
-	uint8_t payload[PAYLOAD_MAX], etag[COAP_ETAG_MAX];
+	struct coap_answer answer;
 	struct ev_watch watch;
 	struct ev_alarm alarm;
 	struct ev_task task;
 	bool *gone;                     /* set when it is freed from inside a callback */
 };
 
-/* --- the library ------------------------------------------------------------------------------------ */
+/* --- the library ------------------------------------------------------------------------------ */
 
 static struct coap_assoc *turn;         /* whose turn it is while libcoap works */
 static bool started;
@@ -146,7 +142,7 @@ void coap_library_close(void)
 	started = false;
 }
 
-/* --- the end ------------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void judge(struct coap_assoc *a, const struct octets *chain, size_t n)
 {
@@ -205,86 +201,24 @@ static void end(struct coap_assoc *a, const struct net_error *why)
 	a->user->closed(a->user, why);
 }
 
-/* --- what libcoap has told ------------------------------------------------------------------------------ */
+/* --- what libcoap has told -------------------------------------------------------------------- */
 
 static bool is_token(const struct coap_assoc *a, coap_bin_const_t token)
 {
-	return a->posted && token.length == TOKEN_LEN && memcmp(token.s, a->token, TOKEN_LEN) == 0;
-}
-
-static uint32_t value_of(const coap_opt_t *o, bool *ret_bad)
-{
-	uint32_t v = 0, n = coap_opt_length(o);
-
-	*ret_bad |= n > 4;
-	for (uint32_t i = 0; i < n && n <= 4; i++)
-		v = v << 8 | coap_opt_value(o)[i];
-	return v;
-}
-
-/* False: it cannot be used. */
-static bool take_option(struct coap_assoc *a, unsigned number, const coap_opt_t *o)
-{
-	struct blockwise_answer *x = &a->answer;
-	struct octets v = octets_from(coap_opt_value(o), coap_opt_length(o));
-	bool bad = false;
-
-	switch (number) {
-	case OPTION_ETAG:
-		bad = v.n > COAP_ETAG_MAX;
-		if (!bad && v.n)
-			memcpy(a->etag, v.p, v.n);
-		x->etag = octets_from(a->etag, bad ? 0 : v.n);
-		break;
-	case OPTION_FORMAT:
-		x->format = (int)value_of(o, &bad);
-		break;
-	case OPTION_MAX_AGE:
-		x->max_age = value_of(o, &bad);
-		break;
-	case OPTION_BLOCK2:
-		bad = x->has_block2 || coap_block_decode(v, &x->block2) < 0;
-		x->has_block2 = true;
-		break;
-	case OPTION_BLOCK1:
-		bad = x->has_block1 || coap_block_decode(v, &x->block1) < 0;
-		x->has_block1 = true;
-		break;
-	case OPTION_SIZE2:
-		x->size2 = value_of(o, &bad);
-		x->has_size2 = true;
-		break;
-	default:
-		bad = number & 1;       /* critical, and unknown to us */
-	}
-	if (bad)
-		snprintf(a->odd, sizeof(a->odd), "option %u cannot be used", number);
-	return !bad;
+	return a->posted && token.length == COAP_TOKEN_LEN && memcmp(token.s, a->token, COAP_TOKEN_LEN) == 0;
 }
 
 static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *sent,
 				   const coap_pdu_t *got, const coap_mid_t mid)
 {
 	struct coap_assoc *a = turn;
-	coap_opt_iterator_t it;
-	const coap_opt_t *o;
-	const uint8_t *data;
-	size_t n;
 
 	(void)session, (void)sent, (void)mid;
 	if (!a || a->has_answer || !is_token(a, coap_pdu_get_token(got)))
 		return COAP_RESPONSE_OK;
-	a->answer = (struct blockwise_answer){ .code = (uint8_t)coap_pdu_get_code(got), .format = -1,
-					       .max_age = 60 };
-	coap_option_iterator_init(got, &it, COAP_OPT_ALL);
-	while ((o = coap_option_next(&it)))
-		if (!take_option(a, it.number, o))
-			return COAP_RESPONSE_OK;
-	if (coap_get_data(got, &n, &data) && n <= sizeof(a->payload)) {
-		memcpy(a->payload, data, n);
-		a->answer.payload = octets_from(a->payload, n);
-	}
-	a->has_answer = true;
+	a->has_answer = coap_message_take(got, &a->answer) == 0;
+	if (!a->has_answer)
+		snprintf(a->odd, sizeof(a->odd), "option %u cannot be used", a->answer.bad_option);
 	return COAP_RESPONSE_OK;
 }
 
@@ -321,7 +255,7 @@ static int on_certificate(const char *name, const uint8_t *der, size_t n, coap_s
 	return !net_error_is_set(&a->verdict.error);
 }
 
-/* --- turns ------------------------------------------------------------------------------------------------ */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static bool has_news(const struct coap_assoc *a)
 {
@@ -387,7 +321,7 @@ static void settle(struct coap_assoc *a)
 	} else if (a->has_answer) {
 		a->has_answer = a->posted = false;
 		a->odd[0] = '\0';
-		a->user->answered(a->user, &a->answer);
+		a->user->answered(a->user, &a->answer.a);
 	} else if (has_failed(a, &why)) {
 		end(a, &why);
 	} else if (a->unheard) {
@@ -469,7 +403,7 @@ static void on_broken(struct udp_relay *r, int error)
 	ev_task_start(&a->task);
 }
 
-/* --- beginning -------------------------------------------------------------------------------------------- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static coap_session_t *by_key(struct coap_assoc *a, const coap_address_t *near, char *sni)
 {
@@ -601,52 +535,10 @@ void coap_assoc_free(struct coap_assoc *a)
 	free(a);
 }
 
-/* --- messages ----------------------------------------------------------------------------------------------- */
-
-static bool put(coap_pdu_t *pdu, unsigned number, const void *v, size_t n)
-{
-	return coap_add_option(pdu, (coap_option_num_t)number, n, v) > 0;
-}
-
-static bool put_number(coap_pdu_t *pdu, unsigned number, uint32_t v)
-{
-	uint8_t buf[4];
-	unsigned n = coap_encode_var_safe(buf, sizeof(buf), v);
-
-	return put(pdu, number, buf, n);
-}
-
-static bool put_block(coap_pdu_t *pdu, unsigned number, const struct coap_block *b)
-{
-	uint8_t buf[3];
-
-	return put(pdu, number, buf, coap_block_encode(b, buf));
-}
-
-/* In the order of their numbers. */
-static bool put_options(coap_pdu_t *pdu, const struct coap_post *post)
-{
-	const struct blockwise_message *m = &post->m;
-	bool ok = !post->uri_host || put(pdu, 3, post->uri_host, strlen(post->uri_host));
-
-	for (size_t i = 0; i < post->path_n; i++)
-		ok = ok && put(pdu, 11, post->path[i].s, post->path[i].n);
-	if (post->format >= 0 && !m->has_block2)
-		ok = ok && put_number(pdu, OPTION_FORMAT, (uint32_t)post->format);
-	if (m->has_block2)
-		ok = ok && put_block(pdu, OPTION_BLOCK2, &m->block2);
-	if (m->has_block1)
-		ok = ok && put_block(pdu, OPTION_BLOCK1, &m->block1);
-	if (m->has_size1)
-		ok = ok && put_number(pdu, OPTION_SIZE1, m->size1);
-	if (m->has_tag)
-		ok = ok && put(pdu, OPTION_REQUEST_TAG, m->tag, sizeof(m->tag));
-	return ok;
-}
+/* --- messages --------------------------------------------------------------------------------- */
 
 int coap_assoc_post(struct coap_assoc *a, const struct coap_post *post)
 {
-	size_t room = a->o.message_max + 64;
 	coap_pdu_t *pdu;
 	int r = 0;
 
@@ -655,14 +547,8 @@ int coap_assoc_post(struct coap_assoc *a, const struct coap_post *post)
 	if (r < 0)
 		return r;
 	turn = a;
-	pdu = coap_pdu_init(COAP_MESSAGE_CON, COAP_REQUEST_CODE_POST, coap_new_message_id(a->session), room);
+	pdu = coap_message_put(a->session, a->token, post, a->o.message_max + MESSAGE_EXTRA);
 	if (!pdu) {
-		turn = NULL;
-		return -ENOMEM;
-	}
-	if (!coap_add_token(pdu, sizeof(a->token), a->token) || !put_options(pdu, post) ||
-	    (post->m.payload.n && !coap_add_data(pdu, post->m.payload.n, post->m.payload.p))) {
-		coap_delete_pdu(pdu);
 		turn = NULL;
 		return -EMSGSIZE;
 	}
@@ -693,11 +579,16 @@ void coap_assoc_ping(struct coap_assoc *a)
 	ev_task_start(&a->task);
 }
 
-/* --- what is known of it ---------------------------------------------------------------------------------------- */
+/* --- what is known of it ---------------------------------------------------------------------- */
 
 bool coap_assoc_is_ready(const struct coap_assoc *a)
 {
 	return a->ready;
+}
+
+bool coap_assoc_moved(const struct coap_assoc *a)
+{
+	return udp_relay_moved(&a->relay);
 }
 
 enum dtls_stage coap_assoc_stage(const struct coap_assoc *a)

@@ -78,7 +78,7 @@ static const struct {
 	[COAPS_KEPT] = { NET_COAP, "nothing from" },
 };
 
-/* --- ending ------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void add_figures(struct udp_figures *sum, const struct udp_figures *f)
 {
@@ -205,7 +205,7 @@ static void on_deadline(struct ev_alarm *a)
 	time_out(c, c->request->patience_ms);
 }
 
-/* --- connecting ------------------------------------------------------------------------------------------ */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void try_address(struct coaps *c);
 
@@ -313,7 +313,7 @@ static void try_address(struct coaps *c)
 	ev_alarm_start(&c->attempt, c->names.n > 1 ? ONE_OF_MANY_MS : HANDSHAKE_MS);
 }
 
-/* --- messages -------------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static size_t whole_max(const struct coaps *c, unsigned datagram)
 {
@@ -451,7 +451,7 @@ static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer
 	}
 }
 
-/* --- dead associations --------------------------------------------------------------------------------------- */
+/* --- dead associations ------------------------------------------------------------------------ */
 
 /* False: it was replaced before. */
 static bool replace(struct coaps *c, const char *why)
@@ -532,7 +532,7 @@ static void on_look(struct ev_alarm *a)
 	ev_alarm_start(&c->look, MIN(LOOK_MS, c->server.silence_ms));
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------------- */
 
 void coaps_submit(struct coaps *c, struct coaps_request *q)
 {
@@ -560,7 +560,7 @@ void coaps_submit(struct coaps *c, struct coaps_request *q)
 		return;
 	}
 	ev_alarm_start(&c->deadline, q->patience_ms);
-	if (c->state == COAPS_KEPT) {
+	if (c->state == COAPS_KEPT && !coap_assoc_moved(c->assoc)) {
 		c->reused = true;
 		begin(c);
 	} else {

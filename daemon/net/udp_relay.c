@@ -97,22 +97,44 @@ static int open_near(struct udp_relay *r, struct sockaddr_in *ret)
 	return 0;
 }
 
-static int open_far(struct udp_relay *r, const struct net_address *to, const char *interface)
+/* Connecting sends nothing: it chooses the address that datagrams will come from. */
+static int open_far(const struct net_address *to, const char *interface, int *ret)
 {
-	int dont = IP_PMTUDISC_DONT, e;
+	int fd = socket(to->sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int dont = IP_PMTUDISC_DONT, e = fd < 0 ? -errno : net_bind_interface(fd, interface);
 
-	r->far = socket(to->sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (r->far < 0)
-		return -errno;
-	e = net_bind_interface(r->far, interface);
-	if (e < 0)
-		return e;
 	/* A datagram that is too long for the way is cut on it, not refused here. */
-	if (to->sa.ss_family == AF_INET)
-		(void)setsockopt(r->far, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
-	if (connect(r->far, (const struct sockaddr *)&to->sa, to->n) < 0)
-		return -errno;
-	return 0;
+	if (e == 0 && to->sa.ss_family == AF_INET)
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
+	if (e == 0 && connect(fd, (const struct sockaddr *)&to->sa, to->n) < 0)
+		e = -errno;
+	if (e == 0)
+		*ret = take_fd(&fd);
+	closep(&fd);
+	return e;
+}
+
+static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET6)
+		return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+			      &((const struct sockaddr_in6 *)b)->sin6_addr, 16) == 0;
+	return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+	       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+}
+
+bool udp_relay_moved(const struct udp_relay *r)
+{
+	struct sockaddr_storage before = { 0 }, now = { 0 };
+	socklen_t before_n = sizeof(before), now_n = sizeof(now);
+	_cleanup_(closep) int fd = -1;
+
+	/* Without a way at all, sending will tell. */
+	return r->open && open_far(&r->to, r->interface, &fd) == 0 &&
+	       getsockname(r->far, (struct sockaddr *)&before, &before_n) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&now, &now_n) == 0 && !same_host(&before, &now);
 }
 
 int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char *interface,
@@ -126,11 +148,13 @@ int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char
 	r->figures = (struct udp_figures){ 0 };
 	r->sent_ms = 0;
 	r->inside = (struct sockaddr_in){ 0 };
+	r->to = *to;
+	r->interface = interface;
 	r->far_watch.ready = on_far;
 	r->near_watch.ready = on_near;
 	e = open_near(r, &near);
 	if (e == 0)
-		e = open_far(r, to, interface);
+		e = open_far(to, interface, &r->far);
 	if (e < 0) {
 		udp_relay_close(r);
 		return e;

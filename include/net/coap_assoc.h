@@ -62,6 +62,8 @@ int coap_assoc_post(struct coap_assoc *a, const struct coap_post *post);
 void coap_assoc_ping(struct coap_assoc *a);
 
 bool coap_assoc_is_ready(const struct coap_assoc *a);
+/* Our address has changed since: the server would not know it any more. */
+bool coap_assoc_moved(const struct coap_assoc *a);
 /* How far the handshake has come, and the figures of its socket. */
 enum dtls_stage coap_assoc_stage(const struct coap_assoc *a);
 const struct udp_figures *coap_assoc_figures(const struct coap_assoc *a);

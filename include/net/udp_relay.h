@@ -30,6 +30,8 @@ struct udp_relay {
 	struct udp_figures figures;
 	uint64_t sent_ms;                       /* when the latest went out; 0: none yet */
 	/* udp_relay.c only */
+	struct net_address to;
+	const char *interface;
 	int far, near;
 	struct sockaddr_in inside;              /* libcoap's end; port 0: not known yet */
 	struct ev_watch far_watch, near_watch;
@@ -43,6 +45,11 @@ int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char
 		   struct sockaddr_in *ret_near);
 /* Where libcoap sends from; until then nothing is passed in either direction. */
 void udp_relay_join(struct udp_relay *r, const struct sockaddr_in *inside);
+/*
+ * What goes to the server now would come from another address than what went there when this was
+ * opened: a new bearer, or another interface. To the server it would be a stranger's.
+ */
+bool udp_relay_moved(const struct udp_relay *r);
 /* Passes on what libcoap has sent up to now: its farewell, before closing. */
 void udp_relay_flush(struct udp_relay *r);
 void udp_relay_close(struct udp_relay *r);

@@ -60,7 +60,7 @@ static void die(const char *what)
 			die(ran->said);                                        \
 	} while (0)
 
-/* --- the set --------------------------------------------------------------------------------------------- */
+/* --- the set ---------------------------------------------------------------------------------- */
 
 static unsigned short number_after(struct rig_program *p, const char *text)
 {
@@ -138,7 +138,7 @@ static void start_all(enum way way)
 		die("the card gets no eIM");
 }
 
-/* --- figures ----------------------------------------------------------------------------------------------- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 static struct cost count_now(enum way way)
 {

@@ -72,7 +72,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* --- DTLS -------------------------------------------------------------------------------------------- */
+/* --- DTLS ------------------------------------------------------------------------------------- */
 
 /* Whole records, as many as go into a datagram. */
 static void flush(struct client *c)
@@ -201,7 +201,7 @@ static void send_message(struct client *c, const uint8_t *m, size_t n)
 	flush(c);
 }
 
-/* --- CoAP --------------------------------------------------------------------------------------------- */
+/* --- CoAP ------------------------------------------------------------------------------------- */
 
 static uint32_t number(const uint8_t *p, size_t n)
 {
@@ -565,7 +565,7 @@ static void on_message(struct client *c, const uint8_t *p, size_t n)
 	on_request(c, &m);
 }
 
-/* --- the loop -------------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* False: the association has ended. */
 static bool read_on(struct client *c)

@@ -50,7 +50,7 @@ static void must(int code, const char *name)
 		fail_msg("%s: exit code %d: %s", name, code, ran->said);
 }
 
-/* --- the set --------------------------------------------------------------------------------------------- */
+/* --- the set ---------------------------------------------------------------------------------- */
 
 struct set {
 	bool by_certificate;
@@ -169,7 +169,7 @@ static void switch_to_b(void)
 	assert_non_null(strstr(ran->said, "\"transport\":\"coap\""));
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void an_order_is_obeyed_by_key(void **state)
 {

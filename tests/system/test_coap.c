@@ -10,15 +10,8 @@
 #include <string.h>
 
 #include "core/ev.h"
-#include "esipa/coaps.h"
 #include "net/crypto.h"
-#include "support/coap_peer.h"
-#include "support/udp_proxy.h"
-
-#define GUARD_MS 60000
-#define KEY "openiotrsp-secret"
-
-/* --- what all tests share ------------------------------------------------------------------------------ */
+#include "support/coapsbed.h"
 
 static struct pki ca, other_ca, middle, good, by_middle, wrong_name, expired, self, rsa, client_only;
 
@@ -51,206 +44,29 @@ static int free_certificates(void **state)
 	return 0;
 }
 
-static struct coap_peer peer;
-static struct udp_proxy proxy;
-static struct psk psk;
-static struct trust *trust;
-static struct eim_link *client_link;
-
-/* Fast where the protocol is slow, so that nothing here waits for half a minute. */
-static struct esipa_coaps quick(void)
-{
-	struct esipa_coaps o = { .server = { .format = -1, .connect_ms = 8000, .ack_timeout_ms = 400,
-					     .silence_ms = 1500, .keep_ms = 60000 } };
-
-	net_place_parse(TEXT("localhost"), COAPS_PORT, &o.server.place);
-	o.server.place.port = proxy.pid ? proxy.port : peer.port;
-	return o;
-}
-
-static void use_key(struct esipa_coaps *o, const char *key)
-{
-	psk = (struct psk){ .identity_n = 8, .key_n = strlen(key) };
-	memcpy(psk.identity, "89049032", 8);
-	memcpy(psk.key, key, psk.key_n);
-	o->server.psk = &psk;
-}
-
-static void link_with(const struct esipa_coaps *o)
-{
-	assert_int_equal(esipa_coaps_new(o, &client_link), 0);
-}
-
-/* A peer that has the key, and a link that has it. */
-static void start(const struct coap_peer_plan *plan)
-{
-	static struct coap_peer_plan copy;
-	struct esipa_coaps o;
-
-	copy = *plan;
-	if (!copy.cert)
-		copy.psk = KEY;
-	coap_peer_start(&peer, &copy);
-	o = quick();
-	use_key(&o, KEY);
-	link_with(&o);
-}
-
-static void start_behind_proxy(const struct coap_peer_plan *plan, unsigned seed)
-{
-	static struct coap_peer_plan copy;
-	struct esipa_coaps o;
-
-	copy = *plan;
-	copy.psk = KEY;
-	coap_peer_start(&peer, &copy);
-	udp_proxy_start(&proxy, peer.port, seed);
-	o = quick();
-	use_key(&o, KEY);
-	link_with(&o);
-}
-
-struct exchanging {
-	struct eim_exchange x;
-	struct cause why;
-	bool done;
-	uint64_t took_ms;
-};
-
-static void on_done(struct eim_exchange *x, const struct cause *why)
-{
-	struct exchanging *e = container_of(x, struct exchanging, x);
-
-	if (why)
-		e->why = *why;
-	e->done = true;
-	ev_quit();
-}
-
-static void on_guard(struct ev_alarm *a)
-{
-	(void)a;
-	ev_quit();
-}
-
-static void run(struct eim_link *link, struct exchanging *e, const void *body, size_t n, unsigned patience_ms)
-{
-	struct ev_alarm guard = { .fired = on_guard };
-	uint64_t since = ev_now_ms();
-
-	*e = (struct exchanging){ .x = { .request = body, .request_n = n, .patience_ms = patience_ms,
-					 .done = on_done } };
-	eim_exchange(link, &e->x);
-	ev_alarm_start(&guard, GUARD_MS);
-	ev_main();
-	ev_alarm_stop(&guard);
-	assert_true(e->done);
-	e->took_ms = ev_now_ms() - since;
-	assert_true(e->took_ms < patience_ms + 2000);
-}
-
-static void ask(struct exchanging *e, const char *body)
-{
-	run(client_link, e, body, strlen(body), 15000);
-}
-
-#define assert_fine(e)                                                     \
-	do {                                                               \
-		if (cause_is_set(&(e)->why))                               \
-			fail_msg("%s %s", cause_name((e)->why.kind), (e)->x.text); \
-	} while (0)
-
-static void assert_says(const struct exchanging *e, enum cause_kind kind, const char *from,
-			const char *words)
-{
-	if (e->why.kind != kind || strcmp(e->why.from, from) != 0 || !strstr(e->x.text, words))
-		fail_msg("%s from %s: %s", cause_name(e->why.kind), e->why.from ? e->why.from : "nobody",
-			 e->x.text);
-	assert_null(e->x.reply);
-}
-
-static void assert_reply(struct exchanging *e, const char *body)
-{
-	assert_fine(e);
-	assert_int_equal(e->x.reply_n, strlen(body));
-	if (*body)
-		assert_memory_equal(e->x.reply, body, strlen(body));
-	free(e->x.reply);
-}
-
-static struct coaps_figures figures(void)
-{
-	struct coaps_figures f;
-
-	coaps_figures(esipa_coaps_client(client_link), &f);
-	return f;
-}
-
-static void until(volatile unsigned *what, unsigned at_least)
-{
-	for (int i = 0; i < 500 && *what < at_least; i++)
-		usleep(10000);
-	assert_true(*what >= at_least);
-}
-
-/* The client hears of it when its loop runs. */
-static void until_closed(void)
-{
-	struct ev_alarm tick = { .fired = on_guard };
-
-	for (int i = 0; i < 250 && figures().open; i++) {
-		ev_alarm_start(&tick, 20);
-		ev_main();
-	}
-	assert_false(figures().open);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	peer.pid = proxy.pid = 0;
-	client_link = NULL;
-	trust = NULL;
-	return ev_open();
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	eim_free(client_link);
-	trust_free(trust);
-	coap_peer_stop(&peer);
-	udp_proxy_stop(&proxy);
-	ev_close();
-	return 0;
-}
-
-/* --- keys ------------------------------------------------------------------------------------------------ */
-
-static const struct coap_reply hello[] = { { .payload = "\xbf\x4f\x03\x02\x01\x01" } };
-#define HELLO "\xbf\x4f\x03\x02\x01\x01"
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void a_poll_with_a_key(void **state)
 {
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	start(&(struct coap_peer_plan){ .suites = "PSK-AES128-CCM8", .replies = hello, .replies_n = 1 });
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_string_equal(peer.seen->path, "/gsma/rsp2/asn1");
-	assert_string_equal(peer.seen->identity, "89049032");
-	assert_string_equal(peer.seen->sni, "localhost");
-	assert_int_equal(peer.seen->format, -1);
-	assert_int_equal(peer.seen->body_n, 4);
+	bed_start(&(struct coap_peer_plan){ .suites = "PSK-AES128-CCM8", .replies = &bed_hello, .replies_n = 1 });
+	bed_ask(&e, "poll");
+	bed_reply(&e, BED_HELLO);
+	assert_string_equal(bed.peer.seen->path, "/gsma/rsp2/asn1");
+	assert_string_equal(bed.peer.seen->identity, "89049032");
+	assert_string_equal(bed.peer.seen->sni, "localhost");
+	assert_int_equal(bed.peer.seen->format, -1);
+	assert_int_equal(bed.peer.seen->body_n, 4);
 
 	/* Once more on the same association. */
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 1);
-	eim_free(client_link);
-	client_link = NULL;
-	until(&peer.seen->farewells, 1);
+	bed_ask(&e, "poll");
+	bed_reply(&e, BED_HELLO);
+	assert_int_equal(bed.peer.seen->handshakes, 1);
+	eim_free(bed.link);
+	bed.link = NULL;
+	bed_until(&bed.peer.seen->farewells, 1);
 }
 
 /* What OpenSSL at its usual security level offers less, GnuTLS does; the other suites, both do. */
@@ -261,14 +77,12 @@ static void other_suites_with_a_key(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
-		struct exchanging e;
+		struct bed_exchange e;
 
-		start(&(struct coap_peer_plan){ .suites = suites[i], .replies = hello, .replies_n = 1 });
-		ask(&e, "poll");
-		assert_reply(&e, HELLO);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		bed_start(&(struct coap_peer_plan){ .suites = suites[i], .replies = &bed_hello, .replies_n = 1 });
+		bed_ask(&e, "poll");
+		bed_reply(&e, BED_HELLO);
+		bed_clear();
 	}
 }
 
@@ -276,36 +90,36 @@ static void other_suites_with_a_key(void **state)
 static void a_wrong_key_has_a_name(void **state)
 {
 	struct esipa_coaps o;
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY });
-	o = quick();
+	coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .psk = BED_KEY });
+	o = bed_quick();
 	o.server.connect_ms = 4000;
-	use_key(&o, "another key");
-	link_with(&o);
-	ask(&e, "poll");
+	bed_use_key(&o, "another key");
+	bed_link(&o);
+	bed_ask(&e, "poll");
 	assert_string_equal(e.why.from, "tls");
 	assert_true(e.x.unsent);
 	if (e.why.kind == CAUSE_TIMEOUT)
-		assert_says(&e, CAUSE_TIMEOUT, "tls", "is the key right?");
+		bed_says(&e, CAUSE_TIMEOUT, "tls", "is the key right?");
 	else
-		assert_says(&e, CAUSE_REFUSED, "tls", "alert");
-	assert_int_equal(peer.seen->requests, 0);
+		bed_says(&e, CAUSE_REFUSED, "tls", "alert");
+	assert_int_equal(bed.peer.seen->requests, 0);
 }
 
 static void no_suite_in_common_has_a_name(void **state)
 {
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	start(&(struct coap_peer_plan){ .suites = "RSA-PSK-AES128-CBC-SHA256" });
-	ask(&e, "poll");
-	assert_says(&e, CAUSE_REFUSED, "tls", "no parameters in common (handshake failure) (alert 40)");
+	bed_start(&(struct coap_peer_plan){ .suites = "RSA-PSK-AES128-CBC-SHA256" });
+	bed_ask(&e, "poll");
+	bed_says(&e, CAUSE_REFUSED, "tls", "no parameters in common (handshake failure) (alert 40)");
 	assert_true(e.took_ms < 3000);
 }
 
-/* --- certificates -------------------------------------------------------------------------------------------- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 struct trusting {
 	const char *legend;
@@ -324,26 +138,26 @@ static void connect_trusting(const struct trusting *t)
 	uint8_t buf[4096];
 	unsigned n;
 
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .cert = t->cert, .chain = t->chain,
-							 .replies = hello, .replies_n = 1 });
-	assert_int_equal(trust_new(&trust), 0);
+	coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .cert = t->cert, .chain = t->chain,
+							 .replies = &bed_hello, .replies_n = 1 });
+	assert_int_equal(trust_new(&bed.trust), 0);
 	if (t->pinned) {
 		size_t len = pki_pin(t->pinned, t->pin_certificate, false, buf, sizeof(buf));
 
-		assert_int_equal(trust_pin(trust, octets_from(buf, len), why), 0);
+		assert_int_equal(trust_pin(bed.trust, octets_from(buf, len), why), 0);
 	}
 	if (t->authority) {
 		size_t len;
 		uint8_t *der = pki_der(t->authority, &len);
 
-		assert_int_equal(trust_add(trust, octets_from(der, len), &n, why), 0);
+		assert_int_equal(trust_add(bed.trust, octets_from(der, len), &n, why), 0);
 		free(der);
 	}
-	o = quick();
+	o = bed_quick();
 	if (t->host)
 		snprintf(o.server.place.host, sizeof(o.server.place.host), "%s", t->host);
-	o.server.trust = trust;
-	link_with(&o);
+	o.server.trust = bed.trust;
+	bed_link(&o);
 }
 
 static void certificates_are_judged_as_over_tcp(void **state)
@@ -379,29 +193,25 @@ static void certificates_are_judged_as_over_tcp(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		const struct trusting *t = &table[i];
-		struct exchanging e;
+		struct bed_exchange e;
 
 		print_message("%s\n", t->legend);
 		connect_trusting(t);
-		ask(&e, "poll");
+		bed_ask(&e, "poll");
 		if (t->words) {
-			assert_says(&e, CAUSE_REFUSED, t->from, t->words);
+			bed_says(&e, CAUSE_REFUSED, t->from, t->words);
 			assert_true(e.x.unsent);
-			assert_int_equal(peer.seen->messages, 0);
+			assert_int_equal(bed.peer.seen->messages, 0);
 			assert_true(e.took_ms < 3000);
 		} else {
-			assert_reply(&e, HELLO);
-			assert_string_equal(peer.seen->sni, t->host ? "" : "localhost");
+			bed_reply(&e, BED_HELLO);
+			assert_string_equal(bed.peer.seen->sni, t->host ? "" : "localhost");
 		}
-		eim_free(client_link);
-		client_link = NULL;
-		trust_free(trust);
-		trust = NULL;
-		coap_peer_stop(&peer);
+		bed_clear();
 	}
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void answers_come_in_many_ways(void **state)
 {
@@ -417,16 +227,16 @@ static void answers_come_in_many_ways(void **state)
 		/* Max-Age and one that nobody knows, both elective. */
 		{ .payload = "with options", .options = "213ce200ffaabb" },
 	};
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = ARRAY_SIZE(replies) });
+	bed_start(&(struct coap_peer_plan){ .replies = replies, .replies_n = ARRAY_SIZE(replies) });
 	for (size_t i = 0; i < ARRAY_SIZE(replies); i++) {
-		ask(&e, "poll");
-		assert_reply(&e, replies[i].payload);
-		assert_int_equal(peer.seen->requests, i + 1);
+		bed_ask(&e, "poll");
+		bed_reply(&e, replies[i].payload);
+		assert_int_equal(bed.peer.seen->requests, i + 1);
 	}
-	assert_int_equal(peer.seen->handshakes, 1);
+	assert_int_equal(bed.peer.seen->handshakes, 1);
 }
 
 struct refusal {
@@ -449,7 +259,7 @@ static void refusals_have_names(void **state)
 		{ { .code = 0x61 }, CAUSE_MALFORMED, "unknown code, 3.01" },
 	};
 	struct coap_reply replies[ARRAY_SIZE(table)];
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -458,16 +268,16 @@ static void refusals_have_names(void **state)
 		if (replies[i].options)
 			replies[i].options = "d1011e";
 	}
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = ARRAY_SIZE(table) });
+	bed_start(&(struct coap_peer_plan){ .replies = replies, .replies_n = ARRAY_SIZE(table) });
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		ask(&e, "poll");
-		assert_says(&e, table[i].kind, "coap", table[i].words);
+		bed_ask(&e, "poll");
+		bed_says(&e, table[i].kind, "coap", table[i].words);
 		/* What is too large has not been taken. */
 		assert_int_equal(e.x.unsent, table[i].reply.code == 0x8d);
 		assert_true(e.took_ms < 2000);
 	}
 	/* None of them is the association's fault. */
-	assert_int_equal(peer.seen->handshakes, 1);
+	assert_int_equal(bed.peer.seen->handshakes, 1);
 }
 
 struct oddity {
@@ -492,39 +302,26 @@ static void unreadable_answers_have_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		struct coap_reply replies[] = { table[i].reply, { .payload = HELLO } };
-		struct exchanging e;
+		struct coap_reply replies[] = { table[i].reply, { .payload = BED_HELLO } };
+		struct bed_exchange e;
 
 		print_message("%s\n", table[i].legend);
-		start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 2 });
-		run(client_link, &e, "poll", 4, 6000);
+		bed_start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 2 });
+		bed_run(bed.link, &e, "poll", 4, 6000);
 		if (table[i].words) {
-			assert_says(&e, CAUSE_MALFORMED, "coap", table[i].words);
+			bed_says(&e, CAUSE_MALFORMED, "coap", table[i].words);
 			assert_true(e.took_ms < 2000);
 		} else {
 			/* The deadline has the name. */
-			assert_says(&e, CAUSE_TIMEOUT, "coap", "the answer of localhost");
+			bed_says(&e, CAUSE_TIMEOUT, "coap", "the answer of localhost");
 		}
-		ask(&e, "poll");
-		assert_reply(&e, HELLO);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		bed_ask(&e, "poll");
+		bed_reply(&e, BED_HELLO);
+		bed_clear();
 	}
 }
 
-/* --- blocks ----------------------------------------------------------------------------------------------------- */
-
-static char *large(size_t n)
-{
-	char *p = malloc(n + 1);
-
-	assert_non_null(p);
-	for (size_t i = 0; i < n; i++)
-		p[i] = (char)('a' + i * 7 / 5 % 26);
-	p[n] = '\0';
-	return p;
-}
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 static void large_answers_come_in_blocks(void **state)
 {
@@ -536,19 +333,17 @@ static void large_answers_come_in_blocks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		char *body = large(table[i].n);
+		char *body = bed_large(table[i].n);
 		struct coap_reply reply = { .payload = body, .n = table[i].n };
-		struct exchanging e;
+		struct bed_exchange e;
 
-		start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1, .block = table[i].block });
-		ask(&e, "poll");
-		assert_reply(&e, body);
-		assert_int_equal(peer.seen->requests, 1);
-		assert_int_equal(peer.seen->asked_blocks, (table[i].n - 1) / table[i].block);
+		bed_start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1, .block = table[i].block });
+		bed_ask(&e, "poll");
+		bed_reply(&e, body);
+		assert_int_equal(bed.peer.seen->requests, 1);
+		assert_int_equal(bed.peer.seen->asked_blocks, (table[i].n - 1) / table[i].block);
 		free(body);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		bed_clear();
 	}
 }
 
@@ -567,25 +362,23 @@ static void broken_downloads_have_names(void **state)
 		{ COAP_ENDLESS, "too large", 1 },
 		{ COAP_LIES_OF_SIZE, "not as long as it was said to be", 2 },
 	};
-	char *body = large(4000);
+	char *body = bed_large(4000);
 	struct coap_reply reply = { .payload = body, .n = 4000 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		struct exchanging e;
+		struct bed_exchange e;
 
 		print_message("%d\n", table[i].download);
-		start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1,
+		bed_start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1,
 						.download = table[i].download });
-		ask(&e, "poll");
+		bed_ask(&e, "poll");
 		if (table[i].words)
-			assert_says(&e, CAUSE_MALFORMED, "coap", table[i].words);
+			bed_says(&e, CAUSE_MALFORMED, "coap", table[i].words);
 		else
-			assert_reply(&e, body);
-		assert_int_equal(peer.seen->requests, table[i].requests);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+			bed_reply(&e, body);
+		assert_int_equal(bed.peer.seen->requests, table[i].requests);
+		bed_clear();
 	}
 	free(body);
 }
@@ -593,20 +386,20 @@ static void broken_downloads_have_names(void **state)
 static void a_huge_answer_is_refused_early(void **state)
 {
 	static struct coap_reply reply;
-	char *body = large(200000);
-	struct exchanging e = { .x = { 0 } };
+	char *body = bed_large(200000);
+	struct bed_exchange e = { .x = { 0 } };
 	struct esipa_coaps o;
 
 	(void)state;
 	reply = (struct coap_reply){ .payload = body, .n = 200000 };
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .replies = &reply, .replies_n = 1 });
-	o = quick();
-	use_key(&o, KEY);
+	coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .psk = BED_KEY, .replies = &reply, .replies_n = 1 });
+	o = bed_quick();
+	bed_use_key(&o, BED_KEY);
 	o.reply_max = 100000;
-	link_with(&o);
-	ask(&e, "poll");
-	assert_says(&e, CAUSE_MALFORMED, "coap", "too large");
-	assert_int_equal(peer.seen->asked_blocks, 0);
+	bed_link(&o);
+	bed_ask(&e, "poll");
+	bed_says(&e, CAUSE_MALFORMED, "coap", "too large");
+	assert_int_equal(bed.peer.seen->asked_blocks, 0);
 	free(body);
 }
 
@@ -639,55 +432,53 @@ static void large_requests_go_in_blocks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		char *body = large(table[i].n);
+		char *body = bed_large(table[i].n);
 		struct esipa_coaps o;
-		struct exchanging e;
+		struct bed_exchange e;
 
 		print_message("%s\n", table[i].legend);
-		coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .upload = table[i].upload,
-								 .replies = hello, .replies_n = 1 });
-		o = quick();
-		use_key(&o, KEY);
+		coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .psk = BED_KEY, .upload = table[i].upload,
+								 .replies = &bed_hello, .replies_n = 1 });
+		o = bed_quick();
+		bed_use_key(&o, BED_KEY);
 		o.server.datagram = table[i].datagram;
 		o.server.no_upload = table[i].no_upload;
-		link_with(&o);
-		ask(&e, body);
+		bed_link(&o);
+		bed_ask(&e, body);
 		if (table[i].words) {
-			assert_says(&e, CAUSE_REFUSED, "coap", table[i].words);
+			bed_says(&e, CAUSE_REFUSED, "coap", table[i].words);
 		} else {
-			assert_reply(&e, HELLO);
-			assert_int_equal(peer.seen->body_n, table[i].n);
-			assert_memory_equal(peer.seen->body, body, table[i].n);
+			bed_reply(&e, BED_HELLO);
+			assert_int_equal(bed.peer.seen->body_n, table[i].n);
+			assert_memory_equal(bed.peer.seen->body, body, table[i].n);
 		}
 		if (table[i].no_upload)
-			assert_int_equal(peer.seen->blocks, 0);
+			assert_int_equal(bed.peer.seen->blocks, 0);
 		/* What was learned is not tried again. */
 		if (table[i].upload == COAP_NO_BLOCKS && !table[i].words) {
-			unsigned blocks = peer.seen->blocks;
+			unsigned blocks = bed.peer.seen->blocks;
 
-			ask(&e, body);
-			assert_reply(&e, HELLO);
-			assert_int_equal(peer.seen->blocks, blocks);
+			bed_ask(&e, body);
+			bed_reply(&e, BED_HELLO);
+			assert_int_equal(bed.peer.seen->blocks, blocks);
 		}
 		free(body);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		bed_clear();
 	}
 }
 
 static void both_ways_in_blocks(void **state)
 {
-	char *up = large(20000), *down = large(30000);
+	char *up = bed_large(20000), *down = bed_large(30000);
 	struct coap_reply reply = { .payload = down, .n = 30000 };
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1 });
-	ask(&e, up);
-	assert_reply(&e, down);
-	assert_int_equal(peer.seen->body_n, 20000);
-	assert_memory_equal(peer.seen->body, up, 20000);
+	bed_start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1 });
+	bed_ask(&e, up);
+	bed_reply(&e, down);
+	assert_int_equal(bed.peer.seen->body_n, 20000);
+	assert_memory_equal(bed.peer.seen->body, up, 20000);
 	free(up);
 	free(down);
 }
@@ -695,56 +486,54 @@ static void both_ways_in_blocks(void **state)
 /* Its buffer is smaller than the limit that was configured: it hangs up, and learns it in blocks. */
 static void a_message_that_is_too_long_for_the_server_is_cut(void **state)
 {
-	char *body = large(1400);
+	char *body = bed_large(1400);
 	struct esipa_coaps o;
-	struct exchanging e;
+	struct bed_exchange e;
 
 	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .message_max = 1200, .replies = hello,
+	coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .psk = BED_KEY, .message_max = 1200, .replies = &bed_hello,
 							 .replies_n = 1 });
-	o = quick();
-	use_key(&o, KEY);
+	o = bed_quick();
+	bed_use_key(&o, BED_KEY);
 	o.server.datagram = 1472;
-	link_with(&o);
-	ask(&e, body);
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->body_n, 1400);
-	assert_int_equal(peer.seen->handshakes, 3);
-	ask(&e, body);
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 3);
+	bed_link(&o);
+	bed_ask(&e, body);
+	bed_reply(&e, BED_HELLO);
+	assert_int_equal(bed.peer.seen->body_n, 1400);
+	assert_int_equal(bed.peer.seen->handshakes, 3);
+	bed_ask(&e, body);
+	bed_reply(&e, BED_HELLO);
+	assert_int_equal(bed.peer.seen->handshakes, 3);
 	free(body);
 }
 
 /* It is lost each time, and nobody says so; what is shorter gets through. */
 static void a_long_message_that_gets_lost_goes_in_blocks(void **state)
 {
-	char *body = large(1400);
-	struct exchanging e;
+	char *body = bed_large(1400);
+	struct bed_exchange e;
 
 	(void)state;
 	for (int blocks = 1; blocks >= 0; blocks--) {
 		struct esipa_coaps o;
 
-		coap_peer_start(&peer, &(struct coap_peer_plan){
-			.psk = KEY, .lose_above = 1300, .replies = hello, .replies_n = 1,
+		coap_peer_start(&bed.peer, &(struct coap_peer_plan){
+			.psk = BED_KEY, .lose_above = 1300, .replies = &bed_hello, .replies_n = 1,
 			.upload = blocks ? COAP_TAKES_BLOCKS : COAP_NO_BLOCKS });
-		o = quick();
-		use_key(&o, KEY);
+		o = bed_quick();
+		bed_use_key(&o, BED_KEY);
 		o.server.datagram = 1472;
-		link_with(&o);
-		ask(&e, body);
+		bed_link(&o);
+		bed_ask(&e, body);
 		if (blocks) {
-			assert_reply(&e, HELLO);
-			assert_int_equal(peer.seen->body_n, 1400);
+			bed_reply(&e, BED_HELLO);
+			assert_int_equal(bed.peer.seen->body_n, 1400);
 		} else {
-			assert_says(&e, CAUSE_REFUSED, "coap", "takes nothing in blocks");
+			bed_says(&e, CAUSE_REFUSED, "coap", "takes nothing in blocks");
 			assert_true(e.x.too_large && e.x.unsent);
 		}
 		assert_true(e.took_ms < 6000);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		bed_clear();
 	}
 	free(body);
 }
@@ -763,435 +552,37 @@ static void on_grown(struct eim_exchange *x)
 /* What has been seen is not taken back: then an answer that breaks off is not asked for again. */
 static void an_answer_is_seen_while_it_grows(void **state)
 {
-	char *body = large(4000);
+	char *body = bed_large(4000);
 	struct coap_reply reply = { .payload = body, .n = 4000 };
 
 	(void)state;
 	for (int breaks = 0; breaks < 2; breaks++) {
-		struct exchanging e = { .x = { .request = (const uint8_t *)"poll", .request_n = 4,
-					       .patience_ms = 5000, .done = on_done, .grown = on_grown } };
+		struct bed_exchange e = { .x = { .request = (const uint8_t *)"poll", .request_n = 4,
+					       .patience_ms = 5000, .done = bed_done, .grown = on_grown } };
 
-		start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1,
+		bed_start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1,
 						.download = breaks ? COAP_FORGETS : COAP_GOOD_BLOCKS });
 		grown = 0;
 		grown_n = 0;
-		eim_exchange(client_link, &e.x);
+		eim_exchange(bed.link, &e.x);
 		ev_main();
 		assert_true(e.done);
 		if (breaks) {
-			assert_says(&e, CAUSE_MALFORMED, "coap", "the answer breaks off");
+			bed_says(&e, CAUSE_MALFORMED, "coap", "the answer breaks off");
 			assert_int_equal(grown, 1);
 		} else {
-			assert_reply(&e, body);
+			bed_reply(&e, body);
 			assert_int_equal(grown, 3);
 		}
-		assert_int_equal(peer.seen->requests, 1);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
+		assert_int_equal(bed.peer.seen->requests, 1);
+		bed_clear();
 	}
 	free(body);
 }
 
-/* --- associations -------------------------------------------------------------------------------------------------- */
-
-static void an_association_is_replaced_when_the_server_ends_it(void **state)
-{
-	static const struct coap_reply replies[] = { { .payload = "one" },
-		{ .manner = COAP_FAREWELL }, { .payload = "two" }, { .manner = COAP_RESET },
-		{ .payload = "three" }, { .payload = "four" } };
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = ARRAY_SIZE(replies) });
-	ask(&e, "poll");
-	assert_reply(&e, "one");
-	/* In the middle of an exchange. */
-	ask(&e, "poll");
-	assert_reply(&e, "two");
-	assert_int_equal(peer.seen->handshakes, 2);
-	ask(&e, "poll");
-	assert_reply(&e, "three");
-	assert_int_equal(peer.seen->handshakes, 3);
-	/* Between two. */
-	peer.seen->leave++;
-	until_closed();
-	ask(&e, "poll");
-	assert_reply(&e, "four");
-	assert_int_equal(peer.seen->handshakes, 4);
-	assert_int_equal(peer.seen->hellos, 4);
-	assert_int_equal(figures().replaced, 2);
-}
-
-static void a_server_that_always_hangs_up_is_not_asked_for_ever(void **state)
-{
-	static const struct coap_reply replies[] = { { .manner = COAP_FAREWELL } };
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 1 });
-	ask(&e, "poll");
-	assert_says(&e, CAUSE_LINK_LOST, "tls", "closed by the server");
-	assert_int_equal(peer.seen->requests, 2);
-}
-
-/* A crash and a restart: the server knows nothing any more, and says nothing. */
-static void a_server_that_has_forgotten_is_noticed(void **state)
-{
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = hello, .replies_n = 1 });
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	peer.seen->forget++;
-	until(&peer.seen->forgotten, 1);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 2);
-	assert_true(peer.seen->strays > 0);
-	assert_true(e.took_ms >= 1000 && e.took_ms < 5000);
-	assert_int_equal(figures().replaced, 1);
-}
-
-static void a_server_that_is_gone_is_noticed_at_once(void **state)
-{
-	uint16_t port;
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = hello, .replies_n = 1 });
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	port = peer.port;
-	coap_peer_stop(&peer);
-	ask(&e, "poll");
-	assert_says(&e, CAUSE_LINK_LOST, "connect", "Connection refused");
-	/* On the same port again. */
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .port = port, .replies = hello,
-							 .replies_n = 1 });
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-}
-
-/* The work takes longer than an old association is trusted without a sign: pings are signs. */
-static void a_slow_server_is_waited_for(void **state)
-{
-	static const struct coap_reply replies[] = { { .payload = "quickly" },
-						     { .payload = "slowly", .delay_ms = 4000 } };
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 2 });
-	ask(&e, "poll");
-	assert_reply(&e, "quickly");
-	ask(&e, "relay");
-	assert_reply(&e, "slowly");
-	assert_int_equal(peer.seen->handshakes, 1);
-	assert_int_equal(peer.seen->requests, 2);
-	assert_true(peer.seen->pings > 0);
-}
-
-/* It gives up whoever is silent for a while, even while it works for them. */
-static void an_idle_limit_is_kept_off_by_pings(void **state)
-{
-	static const struct coap_reply reply = { .payload = "late", .delay_ms = 7000 };
-	struct esipa_coaps o;
-	struct exchanging e;
-
-	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .idle_ms = 5200, .replies = &reply,
-							 .replies_n = 1 });
-	o = quick();
-	use_key(&o, KEY);
-	/* As if it had been acknowledged: nothing is sent again by itself. */
-	o.server.ack_timeout_ms = 30000;
-	o.server.idle_limit_ms = 5200;
-	link_with(&o);
-	ask(&e, "relay");
-	assert_reply(&e, "late");
-	assert_int_equal(peer.seen->handshakes, 1);
-	assert_true(peer.seen->pings > 0);
-}
-
-static void silence_has_a_name(void **state)
-{
-	static const struct coap_reply replies[] = { { .manner = COAP_SILENT }, { .manner = COAP_SILENT },
-						     { .payload = "again" } };
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 3 });
-	run(client_link, &e, "poll", 4, 3000);
-	assert_says(&e, CAUSE_TIMEOUT, "coap", "waited 3000 ms in vain for the answer of localhost");
-	assert_false(e.x.unsent);
-	run(client_link, &e, "poll", 4, 3000);
-	assert_says(&e, CAUSE_TIMEOUT, "coap", "the answer of localhost");
-	ask(&e, "poll");
-	assert_reply(&e, "again");
-}
-
-static void a_mute_server_has_a_name(void **state)
-{
-	struct esipa_coaps o;
-	struct exchanging e;
-
-	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .replies = hello, .replies_n = 1 });
-	peer.seen->mute = true;
-	o = quick();
-	use_key(&o, KEY);
-	o.server.connect_ms = 2500;
-	link_with(&o);
-	ask(&e, "poll");
-	assert_says(&e, CAUSE_TIMEOUT, "tls", "waited 2500 ms in vain for the handshake of localhost: not a sign");
-	assert_true(e.x.unsent);
-	peer.seen->mute = false;
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-}
-
-static void an_association_without_use_is_closed(void **state)
-{
-	struct esipa_coaps o;
-	struct exchanging e;
-
-	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .replies = hello, .replies_n = 1 });
-	o = quick();
-	use_key(&o, KEY);
-	o.server.keep_ms = 0;
-	link_with(&o);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 1);
-	eim_close(client_link);
-	until(&peer.seen->farewells, 1);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 2);
-}
-
-static struct exchanging cancelled;
-
-static void on_cancel_time(struct ev_alarm *a)
-{
-	(void)a;
-	eim_cancel(client_link, &cancelled.x);
-	ev_quit();
-}
-
-static void a_cancelled_request_is_forgotten(void **state)
-{
-	static const struct coap_reply replies[] = { { .payload = "too late", .delay_ms = 600 } };
-	struct ev_alarm alarm = { .fired = on_cancel_time };
-	struct exchanging e;
-
-	(void)state;
-	start(&(struct coap_peer_plan){ .replies = replies, .replies_n = 1 });
-	for (unsigned ms = 0; ms <= 300; ms += 100) {
-		cancelled = (struct exchanging){ .x = { .request = (const uint8_t *)"poll", .request_n = 4,
-							.patience_ms = 5000, .done = on_done } };
-		eim_exchange(client_link, &cancelled.x);
-		ev_alarm_start(&alarm, ms);
-		ev_main();
-		assert_false(cancelled.done);
-	}
-	ask(&e, "poll");
-	assert_reply(&e, "too late");
-}
-
-/* --- the way --------------------------------------------------------------------------------------------------------- */
-
-/* Loss, copies and disorder: it arrives, or has a name in time; never wrong, never twice. */
-static void a_bad_way_only_costs_time(void **state)
-{
-	char *up = large(3000), *down = large(4000);
-	struct coap_reply reply = { .payload = down, .n = 4000 };
-	unsigned arrived = 0;
-
-	(void)state;
-	for (unsigned seed = 1; seed <= 3; seed++) {
-		struct exchanging e;
-
-		start_behind_proxy(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1 }, seed);
-		proxy.state->lose = 100;
-		proxy.state->duplicate = 150;
-		proxy.state->reorder = 150;
-		run(client_link, &e, up, 3000, 20000);
-		if (cause_is_set(&e.why)) {
-			print_message("seed %u: %s\n", seed, e.x.text);
-			assert_int_not_equal(e.why.kind, CAUSE_MALFORMED);
-			assert_null(e.x.reply);
-		} else {
-			assert_reply(&e, down);
-			assert_int_equal(peer.seen->body_n, 3000);
-			assert_memory_equal(peer.seen->body, up, 3000);
-			arrived++;
-		}
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
-		udp_proxy_stop(&proxy);
-	}
-	assert_true(arrived >= 2);
-	free(up);
-	free(down);
-}
-
-static void a_third_lost_ends_in_time(void **state)
-{
-	struct exchanging e;
-
-	(void)state;
-	for (unsigned seed = 11; seed <= 12; seed++) {
-		start_behind_proxy(&(struct coap_peer_plan){ .replies = hello, .replies_n = 1 }, seed);
-		proxy.state->lose = 300;
-		run(client_link, &e, "poll", 4, 12000);
-		if (cause_is_set(&e.why)) {
-			print_message("seed %u: %s\n", seed, e.x.text);
-			assert_int_not_equal(e.why.kind, CAUSE_MALFORMED);
-		} else {
-			assert_reply(&e, HELLO);
-		}
-		/* The way is mended: so is everything. */
-		proxy.state->lose = 0;
-		ask(&e, "poll");
-		assert_reply(&e, HELLO);
-		eim_free(client_link);
-		client_link = NULL;
-		coap_peer_stop(&peer);
-		udp_proxy_stop(&proxy);
-	}
-}
-
-/* A router forgets its mapping: to the server, the datagrams are a stranger's. */
-static void another_address_means_another_association(void **state)
-{
-	struct exchanging e;
-
-	(void)state;
-	start_behind_proxy(&(struct coap_peer_plan){ .replies = hello, .replies_n = 1 }, 5);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	proxy.state->rebind++;
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	assert_int_equal(peer.seen->handshakes, 2);
-	assert_int_equal(figures().replaced, 1);
-	assert_true(e.took_ms < 5000);
-}
-
-static void a_way_that_breaks_in_the_middle_has_a_name(void **state)
-{
-	struct exchanging e;
-
-	(void)state;
-	start_behind_proxy(&(struct coap_peer_plan){ .replies = hello, .replies_n = 1 }, 5);
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-	proxy.state->swallow_down = true;
-	run(client_link, &e, "poll", 4, 5000);
-	assert_says(&e, CAUSE_TIMEOUT, "tls", "the handshake of localhost: not a sign");
-	assert_false(e.x.unsent);
-	proxy.state->swallow_down = false;
-	ask(&e, "poll");
-	assert_reply(&e, HELLO);
-}
-
-/* --- several at once --------------------------------------------------------------------------------------------------- */
-
-#define MANY 6
-
-static void on_one_of_many(struct eim_exchange *x, const struct cause *why)
-{
-	struct exchanging *e = container_of(x, struct exchanging, x);
-
-	if (why)
-		e->why = *why;
-	e->done = true;
-}
-
-static void on_tick(struct ev_alarm *a)
-{
-	(void)a;
-	ev_quit();
-}
-
-static void several_at_once_do_not_disturb_each_other(void **state)
-{
-	char *up = large(3000), *down = large(5000);
-	struct coap_reply reply = { .payload = down, .n = 5000 };
-	struct eim_link *links[MANY];
-	struct exchanging many[MANY];
-	struct ev_alarm tick = { .fired = on_tick };
-	unsigned done = 0;
-	struct esipa_coaps o;
-
-	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .replies = &reply, .replies_n = 1 });
-	o = quick();
-	use_key(&o, KEY);
-	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(esipa_coaps_new(&o, &links[i]), 0);
-		many[i] = (struct exchanging){ .x = { .request = (const uint8_t *)up, .request_n = 3000,
-						      .patience_ms = 15000, .done = on_one_of_many } };
-		eim_exchange(links[i], &many[i].x);
-	}
-	for (int t = 0; t < 200 && done < MANY; t++) {
-		ev_alarm_start(&tick, 100);
-		ev_main();
-		done = 0;
-		for (int i = 0; i < MANY; i++)
-			done += many[i].done;
-	}
-	for (int i = 0; i < MANY; i++) {
-		assert_true(many[i].done);
-		assert_reply(&many[i], down);
-		eim_free(links[i]);
-	}
-	assert_int_equal(peer.seen->handshakes, MANY);
-	free(up);
-	free(down);
-}
-
-/* --- what can be set ------------------------------------------------------------------------------------------------------ */
-
-static void path_format_and_host_are_as_configured(void **state)
-{
-	static const struct coap_reply replies[] = { { .payload = "one" }, { .code = 0x8f },
-						     { .payload = "two" }, { .payload = "three" } };
-	struct esipa_coaps o;
-	struct exchanging e;
-
-	(void)state;
-	coap_peer_start(&peer, &(struct coap_peer_plan){ .psk = KEY, .replies = replies, .replies_n = 4 });
-	o = quick();
-	use_key(&o, KEY);
-	o.server.path = "/esipa";
-	o.server.format = 42;
-	o.server.uri_host = true;
-	link_with(&o);
-	ask(&e, "poll");
-	assert_reply(&e, "one");
-	assert_string_equal(peer.seen->path, "/esipa");
-	assert_string_equal(peer.seen->host, "localhost");
-	assert_int_equal(peer.seen->format, 42);
-	/* 4.15: once more without, and so from then on. */
-	ask(&e, "poll");
-	assert_reply(&e, "two");
-	assert_int_equal(peer.seen->format, -1);
-	assert_int_equal(peer.seen->requests, 3);
-	ask(&e, "poll");
-	assert_reply(&e, "three");
-	assert_int_equal(peer.seen->format, -1);
-}
-
 int main(int argc, char **argv)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_poll_with_a_key),
 		T(other_suites_with_a_key),
@@ -1209,22 +600,6 @@ int main(int argc, char **argv)
 		T(a_message_that_is_too_long_for_the_server_is_cut),
 		T(a_long_message_that_gets_lost_goes_in_blocks),
 		T(an_answer_is_seen_while_it_grows),
-		T(an_association_is_replaced_when_the_server_ends_it),
-		T(a_server_that_always_hangs_up_is_not_asked_for_ever),
-		T(a_server_that_has_forgotten_is_noticed),
-		T(a_server_that_is_gone_is_noticed_at_once),
-		T(a_slow_server_is_waited_for),
-		T(an_idle_limit_is_kept_off_by_pings),
-		T(silence_has_a_name),
-		T(a_mute_server_has_a_name),
-		T(an_association_without_use_is_closed),
-		T(a_cancelled_request_is_forgotten),
-		T(a_bad_way_only_costs_time),
-		T(a_third_lost_ends_in_time),
-		T(another_address_means_another_association),
-		T(a_way_that_breaks_in_the_middle_has_a_name),
-		T(several_at_once_do_not_disturb_each_other),
-		T(path_format_and_host_are_as_configured),
 	};
 	int r;
 

@@ -51,7 +51,7 @@ static void must(int code, const char *name)
 			 daemon_ ? daemon_->said : "");
 }
 
-/* --- the set --------------------------------------------------------------------------------------------- */
+/* --- the set ---------------------------------------------------------------------------------- */
 
 static void start_peer(const char *key)
 {
@@ -128,7 +128,7 @@ static void await_status(const char *text)
 	rig_hang_up(&c);
 }
 
-/* --- tests ------------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void an_eim_that_offers_coap_only_is_visited_by_its_key(void **state)
 {
@@ -219,6 +219,30 @@ static void an_eim_without_a_way_has_a_problem(void **state)
 	assert_int_equal(peer.seen->hellos, 0);
 }
 
+static void sections_that_make_no_sense_are_told(void **state)
+{
+	static const char *const table[][2] = {
+		{ "[eim.a]\naddress = bad name\n", "[eim.a] address: expected a name or an address" },
+		{ "[eim.a]\nhttps_path = x\n", "[eim.a] https_path: expected a path that begins with /" },
+		{ "[eim.a]\ncoap_path = a//b\n", "[eim.a] coap_path: expected one to eight segments" },
+		{ "[eim.a]\ncoap_path = /\n", "[eim.a] coap_path: expected one to eight segments" },
+		{ "[eim.a]\ncontent_format = octets\n", "[eim.a] content_format: expected none, or a number" },
+		{ "[eim.a]\n[eim.b]\n", "[eim.b] id: [eim.a] is for the same" },
+		{ "[eim.a]\ntransport = udp\n", "[eim.a] transport: expected auto, https, coap" },
+		{ "[eim.a]\ndatagram = 1473\n", "[eim.a] datagram: expected a number from 64 to 1472" },
+		{ "[eim.]\n", "[eim.]: expected a name" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		write_text("bad.conf", 0600, "%s", table[i][0]);
+		assert_int_equal(rig_run(&rig, &ran, "cellmuxd", "-d", "/dev/null", "-c",
+					 rig_path(&rig, "bad.conf"), "--check-config", NULL), 2);
+		if (!strstr(ran->said, table[i][1]))
+			fail_msg("%s", ran->said);
+	}
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -228,6 +252,7 @@ int main(int argc, char **argv)
 		T(a_key_file_that_others_can_read_is_not_used),
 		T(where_https_does_not_work_coap_does),
 		T(an_eim_without_a_way_has_a_problem),
+		T(sections_that_make_no_sense_are_told),
 	};
 
 	argv0 = argv[0];
