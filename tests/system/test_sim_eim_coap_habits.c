@@ -328,6 +328,16 @@ static void an_answer_may_not_come_at_all(void **state)
 	coapbed_expect_nothing(&bed);
 }
 
+/* The client sends its ClientHello again, after a second. */
+static void a_handshake_may_be_lost(void **state)
+{
+	(void)state;
+	fault("tls-reset");
+	coapbed_dial(&bed, "device", COAPBED_KEY);
+	coapbed_expect_nothing(&bed);
+	assert_int_equal(coapbed_counted(&bed, " lost"), 1);
+}
+
 static void an_answer_may_end_in_the_middle(void **state)
 {
 	struct octets content;
@@ -402,6 +412,7 @@ int main(int argc, char **argv)
 		TEST(what_is_no_habit_is_said),
 		TEST(faults_of_the_answer_are_those_of_https),
 		TEST(an_answer_may_not_come_at_all),
+		TEST(a_handshake_may_be_lost),
 		TEST(an_answer_may_end_in_the_middle),
 		TEST(an_eim_that_is_away_is_away_for_both),
 		TEST(a_lost_acknowledgement_makes_no_second_result),

@@ -167,6 +167,16 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 	return 0;
 }
 
+static bool on_hello(struct se_lossy *l)
+{
+	struct se_coap *c = container_of(l, struct se_coap, net);
+
+	if (!se_fault_strikes(&c->eim->faults, SE_FAULT_TLS_RESET, SE_ON_ANY, NULL))
+		return false;
+	se_log(c->eim, NULL, "~ fault tls-reset: a ClientHello is lost");
+	return true;
+}
+
 static void on_too_long(struct se_lossy *l, uint16_t port, size_t n)
 {
 	struct se_coap *c = container_of(l, struct se_coap, net);
@@ -499,6 +509,7 @@ int se_coap_start(struct se_server *s, const struct se_coap_wish *wish, char why
 	c->eim = s->eim;
 	c->net.fd = -1;
 	c->net.too_long = on_too_long;
+	c->net.lose_hello = on_hello;
 	c->watch.ready = on_ready;
 	c->tick.fired = on_tick;
 	c->turn.run = on_turn;

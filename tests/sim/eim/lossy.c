@@ -312,8 +312,7 @@ static bool stopped_by_habit(struct se_lossy_client *c, const uint8_t *p, size_t
 		c->established = true;
 	if (!is_client_hello(p, n))
 		return false;
-	if (l->drop_handshakes && !c->established) {
-		l->drop_handshakes--;
+	if (l->lose_hello && !c->established && l->lose_hello(l)) {
 		l->counts.lost++;
 		return true;
 	}
@@ -537,11 +536,6 @@ void se_lossy_drain(struct se_lossy *l)
 void se_lossy_deafen(struct se_lossy *l, bool deaf)
 {
 	l->deaf = deaf;
-}
-
-void se_lossy_drop_handshakes(struct se_lossy *l, unsigned n)
-{
-	l->drop_handshakes += n;
 }
 
 void se_lossy_swallow(struct se_lossy *l, uint16_t port)

@@ -42,6 +42,10 @@ struct se_lossy {
 	unsigned datagram_max;          /* longer ones from clients are not passed on; 0: all are */
 	bool needs_ccm8;                /* see the habit of that name in coap.h */
 	bool one_handshake;
+	/* A ClientHello from where there is no session: true if it is lost. May be NULL. */
+	bool (*lose_hello)(struct se_lossy *l);
+	/* A datagram above datagram_max, from the client behind this port of ours. May be NULL. */
+	void (*too_long)(struct se_lossy *l, uint16_t port, size_t n);
 	/* lossy.c only */
 	struct se_lossy_rules rules;
 	struct se_lossy_counts counts;
@@ -51,9 +55,7 @@ struct se_lossy {
 	struct sockaddr_in server;
 	struct list_node clients, waiting;
 	unsigned n, waiting_n;
-	unsigned drop_handshakes;
 	bool deaf;
-	void (*too_long)(struct se_lossy *l, uint16_t port, size_t n);
 };
 
 /* Listens; *port 0 takes any that is free, and tells which. server_port: at 127.0.0.1. -errno. */
@@ -73,8 +75,6 @@ unsigned se_lossy_rebind(struct se_lossy *l);
 void se_lossy_drain(struct se_lossy *l);
 /* Nothing passes in either direction until this is undone. */
 void se_lossy_deafen(struct se_lossy *l, bool deaf);
-/* The next so many ClientHellos of new clients are lost. */
-void se_lossy_drop_handshakes(struct se_lossy *l, unsigned n);
 
 /*
  * The next datagram from the server to its client at this port of ours (not the client's own) is
