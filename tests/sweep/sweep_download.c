@@ -8,9 +8,10 @@
  *   - nothing is left on the card, in the daemon's files or in flight, and nobody was asked too often;
  *   - the next download works.
  *
- * SWEEP_ALL=1 looks in every case at what otherwise every third looks at; SWEEP_PAIRS=N tries so many
- * pairs of troubles, SWEEP_SEED=N others than usual. SWEEP_CASE=SCENARIO,REQUEST,TROUBLE[,REQUEST,TROUBLE],
- * in numbers as a failure gives them, is that one alone; LOG=1 tells what the daemon does.
+ * Usually a share of the cases is run, always the same. SWEEP_ALL=1 runs all, and looks in each at what
+ * otherwise every third looks at; SWEEP_PAIRS=N tries so many pairs of troubles, SWEEP_SEED=N others than
+ * usual. SWEEP_CASE=SCENARIO,REQUEST,TROUBLE[,REQUEST,TROUBLE], in numbers as a failure gives them, is that
+ * one alone; LOG=1 tells what the daemon does.
  */
 #include "support/test.h"
 
@@ -24,6 +25,7 @@
 
 #define FIRST "89000123456789012358"
 #define SECOND "89000123456789012366"
+#define THIRD "89000123456789012374"
 
 /* An hour of a download with all its retries, and of one without anything to do, has far less. */
 #define SERVER_REQUESTS_MAX 60
@@ -39,12 +41,15 @@ struct scenario {
 	const char *personality, *pki;
 	const char *fault;              /* of the SM-DP+, from the beginning; NULL: none */
 	const char *from;               /* the first request that is swept; NULL: all */
+	const char *before;             /* an order of the eIM that was done before; NULL: none */
+	bool events;                    /* an SM-DS is asked, and knows of both profiles */
+	unsigned share;                 /* one in so many cases is run, if not all are wanted */
 };
 
 static const struct scenario scenarios[] = {
-	{ "direct", DIRECT, "iot", "nist", NULL, NULL },
-	{ "through the eIM", INDIRECT, "iot", "nist", NULL, NULL },
-	{ "on the spot", LOCAL, "classic-consumer", "nist", NULL, NULL },
+	{ "direct", DIRECT, "iot", "nist", .share = 2 },
+	{ "through the eIM", INDIRECT, "iot", "nist", .share = 2 },
+	{ "on the spot", LOCAL, "classic-consumer", "nist", .share = 2 },
 	{ "direct, no package", DIRECT, "iot", "nist", "status=8.2/3.7,on=getBoundProfilePackage",
 	  "getBoundProfilePackage" },
 	{ "through the eIM, no package", INDIRECT, "iot", "nist",
@@ -59,6 +64,11 @@ static const struct scenario scenarios[] = {
 	  "http=503,on=handleNotification,count=3", "handleNotification" },
 	{ "direct, at the second try", DIRECT, "iot", "nist", "http=503,on=getBoundProfilePackage",
 	  "getBoundProfilePackage" },
+	{ "direct, enabled at once", DIRECT, "iot", "nist", NULL, "ESipa BF3D",
+	  .before = "immediate-enable --on --address " IPABED_HOST },
+	{ "through the eIM, compact", INDIRECT, "iot", "brp", NULL, NULL, .before = "data-request all" },
+	{ "direct, two events", DIRECT, "iot", "brp", NULL, "ESipa BF4F", .events = true },
+	{ "through the eIM, an event", INDIRECT, "iot", "nist", NULL, NULL, .events = true },
 };
 static const struct scenario *scenario;
 
@@ -111,7 +121,10 @@ static bool applies(enum trouble t, const struct ipabed_request *q)
 
 static void configure(struct ipa_options *o)
 {
-	o->features = ESIPA_IPA_INDIRECT | (scenario->order == INDIRECT ? 0 : ESIPA_IPA_DIRECT);
+	o->features = ESIPA_IPA_INDIRECT | ESIPA_IPA_EIM_DOWNLOAD_DATA | ESIPA_IPA_EIM_CTX_PARAMS |
+		      ESIPA_IPA_EIM_METADATA | ESIPA_IPA_MINIMIZE |
+		      (scenario->order == INDIRECT ? 0 : ESIPA_IPA_DIRECT);
+	o->immediate_enable = true;
 }
 
 static void on_done(struct ipa_download *d, const struct cause *why)
@@ -129,13 +142,17 @@ static void stop(void)
 		ipa_download_stop(local.d);
 }
 
+/* NULL: whatever the SM-DS knows of. */
 static void order(const char *name)
 {
 	char line[96], why[IPA_TEXT_MAX] = "";
 	struct ipa_download_order o = { .code = line, .confirmation = "" };
 
-	snprintf(line, sizeof(line), "%sLPA:1$" IPABED_HOST "$%s",
-		 scenario->order == LOCAL ? "" : "download ", name);
+	if (name)
+		snprintf(line, sizeof(line), "%sLPA:1$" IPABED_HOST "$%s",
+			 scenario->order == LOCAL ? "" : "download ", name);
+	else
+		snprintf(line, sizeof(line), "download --smds " IPABED_DS_HOST);
 	if (scenario->order == LOCAL) {
 		local = (struct local){ .d = NULL };
 		if (ipa_download_start(&ipabed.ipa, &o, &local, NULL, on_done, &local.d, why))
@@ -235,7 +252,7 @@ static bool may_stay_open(void)
 	       (scenario->order == INDIRECT && had(~0u, "cancelSession"));
 }
 
-static void judge_smdp(bool on_card)
+static void judge_smdp(bool on_card, unsigned n_on_card)
 {
 	unsigned installed = 0;
 	struct sdp_session *x;
@@ -244,29 +261,52 @@ static void judge_smdp(bool on_card)
 	list_for_each(n, &ipabed.smdp.notes, node) {
 		if (n->verdict != SDP_VERIFIED)
 			blame("the SM-DP+ has a notification that is not right");
-		if (n->deliveries > 1 && !may_be_sent_again())
+		/* What waits for an eIM with others is delivered with them, and may be once more. */
+		if (n->result && n->deliveries > 1 && !may_be_sent_again())
 			blame("delivered to the SM-DP+ more than once");
 		installed += n->result && n->reason < 0;
 	}
-	if (installed != on_card)
-		blame(installed ? "the SM-DP+ believes that it is installed" : "the SM-DP+ was not told");
+	if (installed != n_on_card)
+		blame(installed > n_on_card ? "the SM-DP+ believes that it is installed" : "the SM-DP+ was not told");
 	list_for_each(x, &ipabed.smdp.sessions, node)
 		if (x->state != SDP_SESSION_EXPECT_CLIENT && !on_card && !may_stay_open())
 			blame("a session is open");
 }
 
-static void judge(bool on_card)
+/*
+ * As many of the ordered ones as are there; *ret_told: that is to be reported. A report has room for one
+ * of two events: the last one, or that which was cut.
+ */
+static unsigned count_on_card(bool *ret_told)
+{
+	bool first = ipabed_on_card(FIRST), second = ipabed_on_card(SECOND);
+	bool last = scenario->events && scenario->order == DIRECT && trigger->error;
+
+	*ret_told = last ? second : first || second;
+	return first + second;
+}
+
+static bool is_idle(void *arg)
+{
+	(void)arg;
+	return ipabed_is_idle() && !ipabed.ipa.download;
+}
+
+static void judge(bool on_card, unsigned n)
 {
 	struct ve_state *state = euicc_card_state(ipabed.card.card);
 	const char *file = ipabed_file_left();
 
 	judge_eim(on_card);
-	judge_smdp(on_card);
+	judge_smdp(on_card, n);
+	if (!ipabed_module_is_right())
+		blame("the module does not use the profile that is enabled");
 	if (state->n_notes)
 		blame("something is left on the card");
 	if (file)
 		blame(file);
-	if (!ipabed_is_idle() || ipabed.ipa.download)
+	/* But for an ordinary visit that is just under way. */
+	if (!fake_ev_until(is_idle, NULL, 2 * 60000))
 		blame("something is in flight");
 	if (ipabed_busiest_hour(true) > SERVER_REQUESTS_MAX)
 		blame("servers are asked too often");
@@ -276,6 +316,26 @@ static void judge(bool on_card)
 
 /* --- one case -------------------------------------------------------------------------------------------- */
 
+static void prepare(void)
+{
+	struct se_package *p;
+
+	ipabed_offer("--iccid " FIRST " --matching-id FIRST");
+	ipabed_offer("--iccid " SECOND " --matching-id SECOND");
+	ipabed_offer("--iccid " THIRD " --matching-id THIRD");
+	if (scenario->events) {
+		sdp_event_add(&ipabed.smdp, IPABED_EID, "FIRST", IPABED_HOST);
+		sdp_event_add(&ipabed.smdp, IPABED_EID, "SECOND", IPABED_HOST);
+	}
+	if (scenario->before) {
+		p = ipabed_queue(scenario->before);
+		assert_int_equal(ipa_poll(&ipabed.ipa, NULL), 0);
+		ipabed_run(60000);
+		assert_true(p->state == SE_DONE && !p->error);
+		ipabed.requests = 0;
+	}
+}
+
 static void next_download(bool on_card)
 {
 	struct sdp_profile *p = sdp_find_profile(&ipabed.smdp, FIRST);
@@ -283,9 +343,9 @@ static void next_download(bool on_card)
 
 	memset(ipabed.strikes, 0, sizeof(ipabed.strikes));
 	ipabed.smdp.faults.n = 0;
-	order(same ? "FIRST" : "SECOND");
+	order(same ? "FIRST" : "THIRD");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
-	if (!ipabed_on_card(same ? FIRST : SECOND))
+	if (!ipabed_on_card(same ? FIRST : THIRD))
 		blame("the next download fails");
 }
 
@@ -297,18 +357,18 @@ static void run_case(struct ipabed_strike first, struct ipabed_strike second)
 	const struct ipabed_options o = { .personality = scenario->personality, .pki = scenario->pki,
 					  .no_eim = scenario->order == LOCAL, .configure = configure,
 					  .applies = applies, .stop = stop };
-	bool on_card;
 	const char *why;
+	unsigned n;
+	bool told;
 
 	ipabed_open(&o);
 	trigger = NULL;
-	ipabed_offer("--iccid " FIRST " --matching-id FIRST");
-	ipabed_offer("--iccid " SECOND " --matching-id SECOND");
+	prepare();
 	if (scenario->fault)
 		assert_int_equal(sdp_fault_add(&ipabed.smdp.faults, text_of(scenario->fault), &why), 0);
 	ipabed.strikes[0] = first;
 	ipabed.strikes[1] = second;
-	order("FIRST");
+	order(scenario->events ? NULL : "FIRST");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
 	n_requests = ipabed.requests;
 	memcpy(requests, ipabed.log, sizeof(requests));
@@ -317,10 +377,10 @@ static void run_case(struct ipabed_strike first, struct ipabed_strike second)
 	ipabed_run((second.at || had(BIT(AWAY) | BIT(UNWANTED), NULL) ? 18 : 5) * IPABED_INTERVAL_S * 1000);
 	if (MAX(ipabed.away_until_ms[TO_EIM], ipabed.away_until_ms[TO_SMDP]) + HOUR_MS > ev_now_ms())
 		ipabed_run(2 * HOUR_MS);
-	on_card = ipabed_on_card(FIRST);
-	judge(on_card);
+	n = count_on_card(&told);
+	judge(told, n);
 	if ((first.at + first.trouble) % 3 == 0 || getenv("SWEEP_ALL"))
-		next_download(on_card);
+		next_download(told);
 	ipabed_close();
 }
 
@@ -339,7 +399,7 @@ static unsigned start_of(const char *what, unsigned n)
 static void sweep(const struct scenario *s)
 {
 	static struct ipabed_request all[IPABED_REQUESTS_MAX];
-	unsigned n, cases = 0;
+	unsigned n, cases = 0, share = getenv("SWEEP_ALL") ? 1 : s->share ? s->share : 4;
 
 	scenario = s;
 	failures = 0;
@@ -348,7 +408,7 @@ static void sweep(const struct scenario *s)
 	memcpy(all, requests, sizeof(all));
 	for (unsigned at = start_of(s->from, n); at <= n; at++) {
 		for (enum trouble t = NOTHING + 1; t < _TROUBLE_MAX; t++) {
-			if (!applies(t, &all[at - 1]))
+			if (!applies(t, &all[at - 1]) || (at + t) % share)
 				continue;
 			run_case((struct ipabed_strike){ .at = at, .trouble = t }, nowhere);
 			cases++;
@@ -407,6 +467,10 @@ SWEEP(6)
 SWEEP(7)
 SWEEP(8)
 SWEEP(9)
+SWEEP(10)
+SWEEP(11)
+SWEEP(12)
+SWEEP(13)
 
 #define PAIRS(n)                       \
 	static void pairs_##n(void **state) \
@@ -417,7 +481,7 @@ SWEEP(9)
 
 static unsigned pairs_n(void)
 {
-	uint32_t n = 60;
+	uint32_t n = 25;
 
 	if (getenv("SWEEP_PAIRS"))
 		assert_int_equal(text_to_u32(text_of(getenv("SWEEP_PAIRS")), 10, &n), 0);
@@ -427,6 +491,9 @@ static unsigned pairs_n(void)
 PAIRS(0)
 PAIRS(1)
 PAIRS(2)
+PAIRS(7)
+PAIRS(10)
+PAIRS(12)
 
 static int make_dir(void **state)
 {
@@ -472,9 +539,16 @@ int main(void)
 		{ "a_result_that_waits_is_delivered_once", scenario_7, NULL, NULL, NULL },
 		{ "a_local_result_that_waits_is_delivered_once", scenario_8, NULL, NULL, NULL },
 		{ "a_second_try_is_reported_once", scenario_9, NULL, NULL, NULL },
+		{ "a_profile_is_enabled_at_once", scenario_10, NULL, NULL, NULL },
+		{ "a_compact_download_is_reported_once", scenario_11, NULL, NULL, NULL },
+		{ "two_events_are_reported_once", scenario_12, NULL, NULL, NULL },
+		{ "an_indirect_event_is_reported_once", scenario_13, NULL, NULL, NULL },
 		{ "two_troubles_of_a_direct_download", pairs_0, NULL, NULL, NULL },
 		{ "two_troubles_of_an_indirect_download", pairs_1, NULL, NULL, NULL },
 		{ "two_troubles_of_a_local_download", pairs_2, NULL, NULL, NULL },
+		{ "two_troubles_of_a_result_that_waits", pairs_7, NULL, NULL, NULL },
+		{ "two_troubles_of_a_profile_enabled_at_once", pairs_10, NULL, NULL, NULL },
+		{ "two_troubles_of_two_events", pairs_12, NULL, NULL, NULL },
 	};
 
 	if (getenv("SWEEP_CASE"))
