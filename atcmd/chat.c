@@ -163,8 +163,11 @@ static void on_patience(struct ev_alarm *a)
 		log_info(c->name, "%s: no answer, getting back into step", running(c));
 	}
 	finish(c, AT_TIMEOUT, -1, (struct text){ 0 });
-	if (!probing)
-		at_chat_sync(c);
+	if (probing)
+		return;
+	at_chat_sync(c);
+	if (c->late)
+		c->late(c);
 }
 
 static void queue(struct at_chat *c, struct at_cmd *cmd, bool first)

@@ -1,6 +1,6 @@
 /*
  * The mux itself: its life, its channels, who may send next. What runs inside channel 0 is in
- * cmux_control.c.
+ * cmux_control.c, what is done in doubt in cmux_doubt.c.
  *
  * Modules deviate. Accepted from them: UIH with C/R 1 or with P/F, a channel that they open by
  * themselves, signals that are never answered, a channel 0 that is refused while others work. Sent
@@ -11,14 +11,11 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "atcmd/urc.h"
 #include "core/log.h"
 
 #define T1_MS 400
 #define T2_MS 600
 #define N2 5
-/* Questions that a module which is there would have answered. */
-#define CHECKS 3
 #define N1_DEFAULT 31
 /* How much may lie between us and the line, in time. */
 #define AHEAD_US 10000
@@ -378,7 +375,7 @@ static void quiet(struct cmux *m)
 	ev_task_stop(&m->pump);
 	cmux_reader_reset(&m->reader);
 	m->state = CMUX_CLOSED;
-	m->checking = m->gap_doubted = false;
+	m->checking = m->must_answer = m->gap_doubted = false;
 	if (m->held)
 		pipe_hold(m->line, false);
 	m->held = false;
@@ -496,96 +493,6 @@ static void on_timer(struct ev_alarm *a)
 	}
 }
 
-/* --- doubt --------------------------------------------------------------------------------------------------- */
-
-/*
- * Test is answered, or named as unknown, by what the standard says; modem status is what nobody
- * ignores. The two in turn.
- */
-static void ask_for_life(struct cmux *m)
-{
-	struct cmux_dlc *d = list_first(&m->dlcs, struct cmux_dlc, node);
-
-	if (m->check_tries % 2 && d && d->state == CMUX_DLC_OPEN)
-		cmux_send_msc(d);
-	else
-		cmux_send_test(m);
-	ev_alarm_start(&m->check, m->o.t2_ms);
-}
-
-static void on_check(struct ev_alarm *a)
-{
-	struct cmux *m = container_of(a, struct cmux, check);
-
-	if (++m->check_tries >= CHECKS)
-		cmux_finish(m, m->suspicion);
-	else
-		ask_for_life(m);
-}
-
-void cmux_suspect(struct cmux *m, enum cmux_end why)
-{
-	/* The first sign of a restart says more than that nothing is heard. */
-	if (!m->checking || m->suspicion == CMUX_END_SILENT)
-		m->suspicion = why;
-	if (m->state != CMUX_OPEN || m->checking)
-		return;
-	m->checking = true;
-	m->check_tries = 0;
-	m->stats.checks++;
-	log_debug(m->name, "does it still mux? (%s)", end_names[why]);
-	ask_for_life(m);
-}
-
-void cmux_check(struct cmux *m)
-{
-	cmux_suspect(m, CMUX_END_SILENT);
-}
-
-static void clear(struct cmux *m)
-{
-	if (!m->checking)
-		return;
-	m->checking = false;
-	m->suspicion = CMUX_END_SILENT;
-	ev_alarm_stop(&m->check);
-}
-
-/*
- * Not what a module in AT mode can send by echoing us. Some have our C/R in their data frames; of
- * those only the answers to Test and NSC count, which nobody gives to an echo.
- */
-static bool is_its_own(const struct cmux_frame *f)
-{
-	uint8_t type = f->dlci == 0 && f->info.n ? (uint8_t)f->info.s[0] : 0;
-
-	return is_response(f->type) || !f->cr || type == 0x21 || type == 0x11;
-}
-
-static void on_noise(struct cmux_reader *r, struct text octets)
-{
-	struct cmux *m = container_of(r, struct cmux, reader);
-
-	for (size_t i = 0; i < octets.n; i++) {
-		char c = octets.s[i];
-
-		if (c >= 0x20 && c < 0x7f) {
-			if (m->noise_n < sizeof(m->noise) - 1)
-				m->noise[m->noise_n++] = c;
-			continue;
-		}
-		m->noise[m->noise_n] = '\0';
-		if ((c == '\r' || c == '\n') && m->noise_n >= 2) {
-			bool boot = at_urc_is_boot(text_of(m->noise));
-
-			log_debug(m->name, "'%s' outside of any frame", m->noise);
-			m->noise_n = 0;
-			cmux_suspect(m, boot ? CMUX_END_RESTARTED : CMUX_END_AT_MODE);
-		}
-		m->noise_n = 0;
-	}
-}
-
 /* --- frames ------------------------------------------------------------------------------------------------------ */
 
 static void start(struct cmux *m)
@@ -698,8 +605,7 @@ static void on_frame(struct cmux_reader *r, const struct cmux_frame *f)
 
 	m->stats.received++;
 	m->noise_n = 0;
-	if (is_its_own(f))
-		clear(m);
+	cmux_note_life(m, f);
 	switch (f->type) {
 	case CMUX_SABM:
 		on_sabm(m, f, d);
@@ -797,11 +703,10 @@ void cmux_open(struct cmux *m, struct pipe *line)
 	m->timer.fired = on_timer;
 	m->gap.fired = on_gap;
 	m->pace.fired = on_pace;
-	m->check.fired = on_check;
 	m->pump.run = on_pump;
 	m->user = (struct pipe_user){ on_received, on_drained, on_hung_up };
 	m->reader.frame = on_frame;
-	m->reader.noise = on_noise;
+	cmux_doubt_init(m);
 	cmux_reader_reset(&m->reader);
 	m->line_busy_us = 0;
 	m->all_stopped = m->asleep = m->no_control = m->checking = m->held = false;

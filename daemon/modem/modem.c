@@ -294,6 +294,11 @@ static void on_silent(struct at_chat *c)
 	modem_event(container_of(c, struct modem, chat), MODEM_EV_SILENT);
 }
 
+static void on_late(struct at_chat *c)
+{
+	modem_mux_doubt(container_of(c, struct modem, chat));
+}
+
 static void on_synced(struct at_chat *c)
 {
 	modem_event(container_of(c, struct modem, chat), MODEM_EV_SYNCED);
@@ -317,6 +322,7 @@ int modem_attach(struct modem *m, char why[SERIAL_WHY_MAX])
 	m->chat.name = "at1";
 	m->chat.lost = on_lost;
 	m->chat.silent = on_silent;
+	m->chat.late = on_late;
 	m->chat.synced = on_synced;
 	m->chat.echoed = on_echoed;
 	at_chat_open(&m->chat, m->pipe);

@@ -452,6 +452,11 @@ static void on_card_synced(struct at_chat *c)
 	at_submit(c, &m->mux.card_setup);
 }
 
+static void on_card_late(struct at_chat *c)
+{
+	modem_mux_doubt(container_of(c, struct modem, mux.card_chat));
+}
+
 static void use_card_channel(struct modem *m)
 {
 	struct at_chat *c = &m->mux.card_chat;
@@ -460,6 +465,7 @@ static void use_card_channel(struct modem *m)
 	c->on_channel = true;
 	c->lost = on_card_lost;
 	c->silent = on_card_silent;
+	c->late = on_card_late;
 	c->synced = on_card_synced;
 	at_chat_open(c, &m->mux.card.pipe);
 	at_chat_sync(c);
@@ -554,6 +560,12 @@ bool modem_mux_lost(struct modem *m)
 	m->mux.past.losses++;
 	modem_mux_drop(m);
 	return true;
+}
+
+void modem_mux_doubt(struct modem *m)
+{
+	if (m->mux.on && cmux_is_open(&m->mux.cmux))
+		cmux_check(&m->mux.cmux);
 }
 
 void modem_mux_abandon(struct modem *m)

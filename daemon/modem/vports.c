@@ -172,6 +172,11 @@ static void on_own_silent(struct at_chat *c)
 	v->own_ready = false;
 }
 
+static void on_own_late(struct at_chat *c)
+{
+	modem_mux_doubt(container_of(c, struct vport, own_chat)->all->modem);
+}
+
 static void on_own_set_up(struct at_cmd *cmd, enum at_end end, int code, struct text final)
 {
 	struct vport *v = container_of(cmd, struct vport, own_setup);
@@ -204,6 +209,7 @@ void vport_set_channel(struct vport *v, struct pipe *pipe)
 	v->own_chat.on_channel = true;
 	v->own_chat.lost = on_own_lost;
 	v->own_chat.silent = on_own_silent;
+	v->own_chat.late = on_own_late;
 	v->own_chat.synced = on_own_synced;
 	at_chat_open(&v->own_chat, pipe);
 	at_chat_sync(&v->own_chat);

@@ -82,6 +82,8 @@ struct at_chat {
 	const char *name;               /* subject of its log lines, "at" */
 	/* The pipe hung up; it is not used any more. All commands end with AT_LINK_LOST. */
 	void (*lost)(struct at_chat *c, int error);
+	/* A command was not answered in time; getting back into step begins. May be NULL. */
+	void (*late)(struct at_chat *c);
 	/* Out of step, and no way of asking brought an answer. */
 	void (*silent)(struct at_chat *c);
 	/* In step again. May be NULL. */

@@ -88,7 +88,7 @@ struct cmux_dlc {
 	/* The module's signals have changed: CMUX_… bits. May be NULL. */
 	void (*signals)(struct cmux_dlc *d, unsigned bits);
 
-	/* cmux.c and cmux_control.c only */
+	/* the cmux files only */
 	struct cmux *mux;
 	unsigned dlci;
 	enum cmux_dlc_state state;
@@ -120,7 +120,7 @@ struct cmux {
 	struct cmux_options o;
 	struct cmux_stats stats;
 
-	/* cmux.c and cmux_control.c only */
+	/* the cmux files only */
 	struct pipe *line;
 	struct pipe_user user;
 	struct cmux_reader reader;
@@ -138,7 +138,8 @@ struct cmux {
 	unsigned wakes;
 	bool no_control;                /* channel 0 was refused; some work all the same */
 	enum cmux_end suspicion;
-	bool checking;
+	bool checking, heard;           /* something has come meanwhile */
+	bool must_answer;               /* that alone does not do */
 	uint8_t test[2];                /* what the last Test carried */
 	char noise[80];
 	size_t noise_n;
@@ -151,7 +152,7 @@ void cmux_close(struct cmux *m);
 bool cmux_is_open(const struct cmux *m);
 /* Closes down in order; ended() follows. */
 void cmux_stop(struct cmux *m);
-/* Somebody doubts that the module still muxes: ended(CMUX_END_SILENT) if it does not answer. */
+/* Somebody doubts that the module still hears us: ended(CMUX_END_SILENT) if it does not answer. */
 void cmux_check(struct cmux *m);
 
 /* 1 to CMUX_DLCI_MAX. opened() or refused() follows, unless the mux ends before. */
@@ -172,7 +173,7 @@ const char *cmux_end_name(enum cmux_end end);
  */
 #define CMUX_LEAVE "\xf9\x03\xef\x05\xc3\x01\xf2\xf9\xf9\x03\x53\x01\xfd\xf9"
 
-/* --- between the two files ------------------------------------------------------------------------- */
+/* --- between the files ------------------------------------------------------------------------- */
 
 /* cmux.c */
 void cmux_send(struct cmux *m, unsigned dlci, enum cmux_type type, struct text info);
@@ -182,6 +183,11 @@ void cmux_dlc_settled(struct cmux_dlc *d);
 struct cmux_dlc *cmux_find(struct cmux *m, unsigned dlci);
 void cmux_closed_down(struct cmux *m);
 void cmux_negotiated(struct cmux_dlc *d);
+
+/* cmux_doubt.c */
+void cmux_doubt_init(struct cmux *m);
+/* A frame has come: a sign of life, or the answer that was asked for. */
+void cmux_note_life(struct cmux *m, const struct cmux_frame *f);
 
 /* cmux_control.c: channel 0, 27.010 5.4.6 */
 void cmux_control(struct cmux *m, struct text info);

@@ -62,6 +62,8 @@ void modem_mux_drop(struct modem *m);
 void modem_mux_detach(struct modem *m);
 /* A channel of the mux has ended by itself; false: there is no mux. */
 bool modem_mux_lost(struct modem *m);
+/* Somebody has waited for an answer in vain: does the module still hear us? */
+void modem_mux_doubt(struct modem *m);
 /* The recipe that runs these steps is given up. */
 void modem_mux_abandon(struct modem *m);
 

@@ -135,10 +135,10 @@ static bool has_own_token(const struct worker *w)
 
 /* --- clients --------------------------------------------------------------------------------------- */
 
-/* Was all well from when it was asked until now? */
+/* Was all well from when it was asked until now? What noise has left behind may show later. */
 static bool in_peace(const struct worker *w)
 {
-	return back_ms && w->since_ms > back_ms;
+	return back_ms && w->since_ms > back_ms && !in_noise(w);
 }
 
 static void dial(struct worker *w)
