@@ -13,7 +13,8 @@
  *   deliver                the result to the SM-DP+, of a direct download. Failing that, notes.c has it
  *   report                 the outcome to the eIM
  *   remove                 the result from the card, once both have it
- *   look, enable, follow   at once, where the eIM has configured the card so
+ *   look, enable, follow   at once, where the eIM has configured the card so; looked at again where the
+ *                          card's answer was lost
  *
  * One that was cut by a crash, a power cut or a lost link begins again at find-result: the card knows
  * whether there is a result; if not, the session is cancelled where it still is one.
@@ -177,6 +178,7 @@ const struct step ipa_download_steps[] = {
 	  IPA_REMOVE_PAUSE_MS },
 	{ "look",                ipa_download_look,       ipa_download_looked,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "enable",              ipa_download_enable,     ipa_download_enabled,    0, BUSY_TRIES, BUSY_PAUSE_MS },
+	{ "look-again",          ipa_download_look,       ipa_download_looked,     0, BUSY_TRIES, BUSY_PAUSE_MS },
 	{ "follow",              ipa_download_follow,     go_on,                   0 },
 	{ "finish",              ipa_download_finish,     go_on,                   0 },
 	{ 0 }

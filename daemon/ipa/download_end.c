@@ -316,6 +316,7 @@ enum step_verdict ipa_download_looked(struct proc *p)
 		return p->attempt < BUSY_TRIES ? STEP_RETRY : ipa_no_answer(p);
 	if (es10c_profiles_decode(i->answer, profiles, ARRAY_SIZE(profiles), &n, &error) < 0)
 		return ipa_garbled(p, "GetProfilesInfo");
+	d->doubtful = false;
 	d->enabled = error == ES10C_PROFILES_CHANGE_ONGOING;
 	for (size_t k = 0; !error && k < n; k++)
 		d->enabled |= profiles[k].state == ES10C_ENABLED &&
@@ -345,9 +346,13 @@ int ipa_download_enable(struct proc *p)
 enum step_verdict ipa_download_enabled(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);
+	const struct cause *why = &p->answer;
 	int code = -1;
 
-	if (p->answer.kind != CAUSE_NONE ||
+	/* The module may have restarted for the new profile before the card's answer was heard. */
+	i->download->doubtful = why->kind != CAUSE_NONE &&
+				!(why->kind == CAUSE_REFUSED && why->from && !strcmp(why->from, "card"));
+	if (why->kind != CAUSE_NONE ||
 	    es10_result_decode(ES10B_IMMEDIATE_ENABLE, i->answer, &code) < 0)
 		return STEP_NEXT;
 	if (code == ES10_CAT_BUSY && p->attempt < BUSY_TRIES)
