@@ -63,10 +63,17 @@ enum step_verdict ipa_download_fail(struct ipa_download *d, int cancel, struct c
 enum step_verdict ipa_download_no_answer(struct proc *p, int cancel, const char *what)
 {
 	struct ipa *i = ipa_of(p);
+	struct ipa_download *d = i->download;
 	char words[CAUSE_TEXT_MAX];
 
+	/* The module's word is none of the card's: the way was bad, and the order shall outlive that. */
+	if (!d->failed && p->answer.kind == CAUSE_REFUSED && p->answer.from &&
+	    !strcmp(p->answer.from, "module")) {
+		d->again = true;
+		cancel = cancel < 0 ? cancel : ES10B_CANCEL_TIMEOUT;
+	}
 	ipa_no_answer(p);
-	return ipa_download_fail(i->download, cancel, p->answer, "%s: %s", what,
+	return ipa_download_fail(d, cancel, p->answer, "%s: %s", what,
 				 i->error_text[0] ? i->error_text : cause_text(&p->answer, words));
 }
 

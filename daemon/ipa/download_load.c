@@ -108,6 +108,7 @@ static int keep_result(struct ipa_download *d, struct octets bf37, const struct 
 	if (ipa_octets_set(&d->result, bf37) < 0)
 		return -ENOMEM;
 	d->result_seq = in->meta.seq;
+	d->again = false;
 	d->installed = in->ok;
 	if (es10_iccid_text(in->meta.iccid, d->iccid) < 0 && !in->ok)
 		d->iccid[0] = '\0';
