@@ -15,12 +15,13 @@
 
 #include "support/fleet.h"
 
-static struct fleet fleet;
+static struct fleet fleet, other;
 
 static int teardown(void **state)
 {
 	(void)state;
 	fleet_drop(&fleet);
+	fleet_drop(&other);
 	return 0;
 }
 
@@ -239,6 +240,44 @@ static void a_local_download_may_be_cut_at_any_moment(void **state)
 	cut_often(&(struct fleet_options){ SLOW, .personality = "classic-consumer" });
 }
 
+/* --- a bad line ------------------------------------------------------------------------------------------- */
+
+/* What the module refuses by its own word is tried again, with a pause: both ways at the same time. */
+static const char *const noises[] = {
+	"urc%20", "split(5)%10", "late(200):+CGLA%3", "error:+CGLA@40*1", "hang-up(300):+CGLA@45*1",
+	"reset:+CGLA@50*1",
+};
+
+static void a_bad_line_may_cost_a_download_but_no_truth(void **state)
+{
+	static const char *const routes[] = { "download = direct", "download = indirect" };
+	struct fleet *both[] = { &fleet, &other };
+	struct tally t = { 0 };
+	char order[64];
+
+	(void)state;
+	for (size_t r = 0; r < ARRAY_SIZE(both); r++)
+		fleet_open(both[r], &(struct fleet_options){ .resend_s = "1", .conf = routes[r] });
+	for (size_t k = 0; k < ARRAY_SIZE(noises); k++) {
+		snprintf(order, sizeof(order), "fault %s", noises[k]);
+		for (size_t r = 0; r < ARRAY_SIZE(both); r++) {
+			begin(both[r]);
+			assert_true(rig_tell_module(&both[r]->rig, order));
+			run(both[r], "--no-wait");
+		}
+		for (size_t r = 0; r < ARRAY_SIZE(both); r++) {
+			fleet_await_idle(both[r]);
+			assert_true(rig_tell_module(&both[r]->rig, "faults clear"));
+			check_accounts(both[r], &t);
+		}
+	}
+	/* The port that vanishes and the module that starts anew are told as what they are. */
+	assert_int_equal(t.installed, 8);
+	assert_int_equal(t.failed, 4);
+	for (size_t r = 0; r < ARRAY_SIZE(both); r++)
+		fleet_close(both[r]);
+}
+
 /* --- enabled at once --------------------------------------------------------------------------------------- */
 
 /* Enabled or not, the card says; the module must use what is. */
@@ -367,6 +406,7 @@ int main(int argc, char **argv)
 		T(an_indirect_download_may_be_cut_at_any_moment),
 		T(a_local_download_may_be_cut_at_any_moment),
 		T(a_profile_that_is_being_enabled_may_be_cut),
+		T(a_bad_line_may_cost_a_download_but_no_truth),
 		T(a_huge_profile_is_held_once),
 	};
 
