@@ -265,7 +265,7 @@ static void take_certificate(const char *file, uint8_t dst[SE_CERT_MAX], size_t 
 static void make_eim(void)
 {
 	se_eim_init(&ipabed.eim, "");
-	ipabed.eim.indirect = true;
+	ipabed.eim.indirect = !ipabed.o.no_indirect;
 	assert_int_equal(se_key_load(pki_path("eimsign.key.pem"), &ipabed.eim.key), 0);
 	assert_int_equal(se_anchor_load(&ipabed.eim.anchors, pki_path("ci.der")), 0);
 	assert_int_equal(se_card_new(&ipabed.eim, IPABED_EID, &ipabed.account), 0);
@@ -377,6 +377,8 @@ void ipabed_open(const struct ipabed_options *o)
 	make_card();
 	if (!o->no_eim)
 		associate();
+	if (o->card)
+		o->card(euicc_card_state(ipabed.card.card));
 	talk_reset(&ipabed.card);
 	card_sim_init(&ipabed.sim, ipabed.card.card);
 	look_at_card();
@@ -434,7 +436,8 @@ static int words_of(char *line, char *words[WORDS_MAX])
 
 	while ((word = strsep(&line, " "))) {
 		assert_true(n < WORDS_MAX - 1);
-		words[n++] = word;
+		if (*word)
+			words[n++] = word;
 	}
 	words[n] = NULL;
 	return n;

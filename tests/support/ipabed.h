@@ -87,6 +87,9 @@ struct ipabed_options {
 	const char *personality;
 	const char *pki;                /* "nist", "brp"; NULL: nist */
 	bool no_eim;                    /* nobody has put one on the card */
+	bool no_indirect;               /* it does not offer indirect downloads */
+	/* What else the card is to be; may be NULL. */
+	void (*card)(struct ve_state *s);
 	/* Options of the IPA; may be NULL. */
 	void (*configure)(struct ipa_options *o);
 	/* Can this happen to that request? NULL: all can. */
@@ -153,6 +156,23 @@ bool ipabed_is_idle(void);
 const char *ipabed_file_left(void);
 /* The most requests to servers, and APDUs, within any hour. */
 unsigned ipabed_busiest_hour(bool servers);
+
+/* --- one download --------------------------------------------------------------------------------------- */
+
+#define IPABED_FIRST "89000123456789012358"
+#define IPABED_SECOND "89000123456789012366"
+#define IPABED_CODE "LPA:1$" IPABED_HOST "$FIRST"
+#define IPABED_VISIT_MS 120000
+/* All that this IPA can do. */
+#define IPABED_FEATURES (ESIPA_IPA_DIRECT | ESIPA_IPA_INDIRECT | ESIPA_IPA_EIM_DOWNLOAD_DATA | \
+			 ESIPA_IPA_EIM_CTX_PARAMS | ESIPA_IPA_EIM_METADATA | ESIPA_IPA_MINIMIZE)
+
+/* An order, a visit for it, and some time. */
+struct se_package *ipabed_visit(const char *order);
+/* A fault of the SM-DP+'s. */
+void ipabed_arm(const char *fault);
+/* Whatever came of it: nothing is under way, or left on the card, in files and at the SM-DP+. */
+void ipabed_expect_over(void);
 
 /* --- between the files of the bed ------------------------------------------------------------------------ */
 

@@ -23,8 +23,6 @@
 #include "support/ipabed.h"
 #include "unit/fake_ev.h"
 
-#define FIRST "89000123456789012358"
-#define SECOND "89000123456789012366"
 #define THIRD "89000123456789012374"
 
 /* An hour of a download with all its retries, and of one without anything to do, has far less. */
@@ -121,9 +119,7 @@ static bool applies(enum trouble t, const struct ipabed_request *q)
 
 static void configure(struct ipa_options *o)
 {
-	o->features = ESIPA_IPA_INDIRECT | ESIPA_IPA_EIM_DOWNLOAD_DATA | ESIPA_IPA_EIM_CTX_PARAMS |
-		      ESIPA_IPA_EIM_METADATA | ESIPA_IPA_MINIMIZE |
-		      (scenario->order == INDIRECT ? 0 : ESIPA_IPA_DIRECT);
+	o->features = IPABED_FEATURES & ~(scenario->order == INDIRECT ? ESIPA_IPA_DIRECT : 0);
 	o->immediate_enable = true;
 }
 
@@ -279,7 +275,7 @@ static void judge_smdp(bool on_card, unsigned n_on_card)
  */
 static unsigned count_on_card(bool *ret_told)
 {
-	bool first = ipabed_on_card(FIRST), second = ipabed_on_card(SECOND);
+	bool first = ipabed_on_card(IPABED_FIRST), second = ipabed_on_card(IPABED_SECOND);
 	bool last = scenario->events && scenario->order == DIRECT && trigger->error;
 
 	*ret_told = last ? second : first || second;
@@ -320,8 +316,8 @@ static void prepare(void)
 {
 	struct se_package *p;
 
-	ipabed_offer("--iccid " FIRST " --matching-id FIRST");
-	ipabed_offer("--iccid " SECOND " --matching-id SECOND");
+	ipabed_offer("--iccid " IPABED_FIRST " --matching-id FIRST");
+	ipabed_offer("--iccid " IPABED_SECOND " --matching-id SECOND");
 	ipabed_offer("--iccid " THIRD " --matching-id THIRD");
 	if (scenario->events) {
 		sdp_event_add(&ipabed.smdp, IPABED_EID, "FIRST", IPABED_HOST);
@@ -338,14 +334,14 @@ static void prepare(void)
 
 static void next_download(bool on_card)
 {
-	struct sdp_profile *p = sdp_find_profile(&ipabed.smdp, FIRST);
+	struct sdp_profile *p = sdp_find_profile(&ipabed.smdp, IPABED_FIRST);
 	bool same = !on_card && (p->state == SDP_STATE_RELEASED || p->state == SDP_STATE_DOWNLOADED);
 
 	memset(ipabed.strikes, 0, sizeof(ipabed.strikes));
 	ipabed.smdp.faults.n = 0;
 	order(same ? "FIRST" : "THIRD");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
-	if (!ipabed_on_card(same ? FIRST : THIRD))
+	if (!ipabed_on_card(same ? IPABED_FIRST : THIRD))
 		blame("the next download fails");
 }
 
