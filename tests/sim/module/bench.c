@@ -7,8 +7,8 @@
 
 /* A host that sets speed 0 drops DTR: seen by looking, nothing tells. */
 #define LOOK_MS 100
-/* How much of a mux's frames may be queued for the line. */
-#define MUX_AHEAD (2 * MUX_INFO)
+/* A mux's next frame is taken when no more than this is left of those before it, or of two milliseconds. */
+#define MUX_AHEAD 64
 
 /* --- octets --------------------------------------------------------------------------------------- */
 
@@ -99,7 +99,7 @@ static size_t room_to_host(struct host *h)
 	const struct bench *b = container_of(h, struct bench, host);
 	size_t queued = PACER_CAP - pacer_room(&b->to_host);
 
-	return queued < MUX_AHEAD ? MUX_AHEAD - queued : 0;
+	return queued < MAX(MUX_AHEAD, b->baud / 5000) ? PACER_CAP / 2 : 0;
 }
 
 /* --- the host leaves ------------------------------------------------------------------------------ */

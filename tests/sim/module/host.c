@@ -20,26 +20,24 @@ static unsigned number_of(const struct host_channel *c)
 	return (unsigned)(c - c->host->channels) + 1;
 }
 
-static void flush_backlog(struct host_channel *c)
+/* One frame of it; false: there is none, or it cannot leave now. */
+static bool send_frame(struct host_channel *c)
 {
 	struct host *h = c->host;
+	size_t n = MIN(c->backlog.len, (size_t)h->mux.n1);
+	uint8_t piece[MUX_INFO];
 
-	/* A frame at a time: the host may stop us in between. */
-	while (c->backlog.len) {
-		size_t n = MIN(c->backlog.len, (size_t)h->mux.n1);
-		uint8_t piece[MUX_INFO];
-
-		if (h->room && h->room(h) < n + FRAME_EXTRA)
-			break;
-		memcpy(piece, buf_data(&c->backlog), n);
-		if (!mux_send(&h->mux, number_of(c), piece, n))
-			break;
-		buf_drop(&c->backlog, n);
-	}
+	if (!c->open || !n || (h->room && h->room(h) < n + FRAME_EXTRA))
+		return false;
+	memcpy(piece, buf_data(&c->backlog), n);
+	if (!mux_send(&h->mux, number_of(c), piece, n))
+		return false;
+	buf_drop(&c->backlog, n);
 	if (c->choked && c->backlog.len < HOST_CHOKE / 2) {
 		c->choked = false;
 		mux_hold(&h->mux, number_of(c), false);
 	}
+	return true;
 }
 
 static void on_channel_write(struct port *p, const void *data, size_t n)
@@ -58,14 +56,20 @@ static void on_channel_write(struct port *p, const void *data, size_t n)
 	ev_task_start(&c->host->flush);
 }
 
-/* What was said in one turn of the loop goes in one frame: an echo is no frame per character. */
+/*
+ * What was said in one turn of the loop goes in one frame: an echo is no frame per character. Channels
+ * take turns, frame by frame; the host may stop one in between.
+ */
 static void on_flush(struct ev_task *t)
 {
 	struct host *h = container_of(t, struct host, flush);
+	size_t idle = 0;
 
-	for (size_t i = 0; i < HOST_CHANNELS; i++)
-		if (h->channels[i].open)
-			flush_backlog(&h->channels[i]);
+	while (idle < HOST_CHANNELS) {
+		struct host_channel *c = &h->channels[h->turn++ % HOST_CHANNELS];
+
+		idle = send_frame(c) ? 0 : idle + 1;
+	}
 }
 
 static void close_channel(struct host_channel *c)

@@ -38,6 +38,7 @@ struct host {
 	bool locked;                    /* octets came too early: deaf until a restart */
 	struct ev_alarm begin, idle;
 	struct ev_task flush;
+	size_t turn;                    /* whose frame is next */
 	struct host_channel channels[HOST_CHANNELS];
 };
 
