@@ -102,7 +102,12 @@ static void put_all(struct command *c, va_list ap)
 
 static int run(struct fleet *f, struct command *c, unsigned ms)
 {
+	unsigned long long end = rig_now_ms() + ms;
+
 	f->ran = rig_startv(&f->rig, c->argv[0], c->argv);
+	while (f->meanwhile && rig_now_ms() < end && rig_listen(f->ran))
+		f->meanwhile(f, f->ran->out);
+	ms = (unsigned)(end - MIN(end, rig_now_ms()));
 	return rig_wait_end(f->ran, ms);
 }
 
@@ -221,14 +226,26 @@ static void start_eim(struct fleet *f)
 		fleet_fail(f, "sim-eim: %s", f->eim->said);
 }
 
+static void put_some(struct command *c, ...)
+{
+	REST(*c, c);
+}
+
 void fleet_start_module(struct fleet *f)
 {
 	unsigned long long end = rig_now_ms() + 5000;
+	struct command c = { .n = 0 };
 	char card[160];
 
 	snprintf(card, sizeof(card), "euicc:%s", rig_path(&f->rig, "card"));
-	f->module = rig_start_module(&f->rig, "--module", or(f->o.module, "quectel-eg25"), "--card", card, "--baud", "0", "--boot-ms", "1", "--card-ms",
-				     or(f->o.card_ms, "0"), NULL);
+	put_some(&c, "sim-module", "--pty", rig_path(&f->rig, "modem"), "--control",
+		 rig_path(&f->rig, "module.sock"), "--module", or(f->o.module, "quectel-eg25"), "--card", card,
+		 "--card-ms", or(f->o.card_ms, "0"), "--baud", "0", "--boot-ms", "1", NULL);
+	for (size_t k = 0; k < ARRAY_SIZE(f->o.module_args) && f->o.module_args[k]; k++)
+		put(&c, f->o.module_args[k]);
+	f->module = rig_startv(&f->rig, "sim-module", c.argv);
+	if (!rig_wait_for(f->module, "ready", 0, 10000))
+		fleet_fail(f, "sim-module: %s", f->module->said);
 	/* A daemon that comes too early only loses time. */
 	while (!strstr(rig_ask_module(&f->rig, "status"), "card=usable") && rig_now_ms() < end)
 		poll(NULL, 0, 5);
@@ -240,9 +257,9 @@ void fleet_start_daemon(struct fleet *f)
 	static char script[1024];
 
 	snprintf(script, sizeof(script), "exec '%s/cellmuxd' -c '%s' -d '%s' --run-dir '%s' --state-dir '%s' "
-		 "--wait --log-level debug >>'%s' 2>&1", f->rig.build, rig_path(&f->rig, "cellmux.conf"),
+		 "--wait --log-level %s >>'%s' 2>&1", f->rig.build, rig_path(&f->rig, "cellmux.conf"),
 		 rig_path(&f->rig, "modem"), f->rig.dir, rig_path(&f->rig, "state"),
-		 rig_path(&f->rig, "cellmuxd.log"));
+		 or(f->o.log, "debug"), rig_path(&f->rig, "cellmuxd.log"));
 	f->daemon = rig_start(&f->rig, "/bin/sh", "-c", script, NULL);
 }
 
@@ -371,10 +388,34 @@ void fleet_kill(struct rig_program *p)
 
 /* --- waiting by events ---------------------------------------------------------------------------------- */
 
+void fleet_pause(struct fleet *f, unsigned ms)
+{
+	unsigned long long end = rig_now_ms() + ms, now;
+
+	while ((now = rig_now_ms()) < end) {
+		if (f->meanwhile)
+			f->meanwhile(f, -1);
+		else
+			poll(NULL, 0, (int)(end - now));
+	}
+}
+
+/* NULL: time is over, or the daemon has ended. */
+static struct json_object *hear(struct fleet *f, struct rig_client *c, unsigned long long end)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	unsigned long long now;
+
+	while (f->meanwhile && !memchr(c->in, '\n', c->n) && poll(&p, 1, 0) == 0 && rig_now_ms() < end)
+		f->meanwhile(f, c->fd);
+	now = rig_now_ms();
+	return now < end ? rig_hear(c, (unsigned)(end - now)) : NULL;
+}
+
 bool fleet_await(struct fleet *f, const char *method, const char *topic,
 		 bool (*is)(struct fleet *f, struct json_object *o), unsigned ms)
 {
-	unsigned long long end = rig_now_ms() + ms, now;
+	unsigned long long end = rig_now_ms() + ms;
 	static struct rig_client c;
 	struct json_object *o, *params;
 	char topics[64];
@@ -387,7 +428,7 @@ bool fleet_await(struct fleet *f, const char *method, const char *topic,
 	o = rig_ask(&c, method, NULL, ms);
 	there = o && is(f, o);
 	json_object_put(o);
-	while (!there && (now = rig_now_ms()) < end && (o = rig_hear(&c, (unsigned)(end - now)))) {
+	while (!there && (o = hear(f, &c, end))) {
 		there = json_object_object_get_ex(o, "params", &params) &&
 			is(f, json_object_object_get(params, topic) ?
 			      json_object_object_get(params, topic) : params);
@@ -634,7 +675,7 @@ void fleet_await_settled(struct fleet *f)
 	       !strstr(f->ran->said, "No notifications")) {
 		if (rig_now_ms() > end)
 			fleet_fail(f, "something stays open");
-		poll(NULL, 0, 20);
+		fleet_pause(f, 20);
 	}
 	fleet_await_card(f);
 	fleet_await_idle(f);
@@ -649,4 +690,33 @@ void fleet_download(struct fleet *f)
 	fleet_expect_result(f, "installed as", true);
 	fleet_expect_installed(f);
 	fleet_expect_on_card(f, f->iccid, "disabled");
+}
+
+/* --- one way or the other --------------------------------------------------------------------------- */
+
+void fleet_order_by(struct fleet *f, bool indirect)
+{
+	/* Where it is the eIM that keeps the data there is one way only. */
+	if (indirect)
+		FLEET_ORDER(f, "download", f->code, "--indirect", "--hold");
+	else
+		FLEET_ORDER(f, "download", f->code, "--direct");
+}
+
+void fleet_expect_download(struct fleet *f, bool indirect)
+{
+	fleet_expect_result(f, "installed as", true);
+	fleet_expect_result(f, indirect ? ", indirect" : ", direct", true);
+	fleet_expect_installed(f);
+	fleet_expect_on_card(f, f->iccid, "disabled");
+}
+
+void fleet_delete(struct fleet *f)
+{
+	FLEET_ORDER(f, "delete", f->iccid);
+	fleet_visit(f);
+	fleet_expect_result(f, "delete ok", true);
+	fleet_expect_on_card(f, f->iccid, NULL);
+	fleet_expect_all_settled(f);
+	FLEET_DP(f, "remove", f->iccid);
 }

@@ -21,12 +21,14 @@ struct fleet_options {
 	const char *module;             /* quectel-eg25 */
 	bool local;                     /* no eIM in any case */
 	const char *ca;                 /* [ipa] ca: a file below tests/vectors/rsp/pki; "": not set */
-	const char *conf;               /* more lines of section [ipa] */
+	const char *conf;               /* more lines of section [ipa], and more sections */
 	const char *profile;            /* a second one on the card, as sim-euicc --profile */
 	const char *memory;             /* of the card, octets */
 	const char *card_ms;            /* that it takes for an APDU: 0 */
 	const char *resend_s;           /* the eIM offers a download again after: 120 */
+	const char *log;                /* what the daemon logs: debug */
 	const char *dp_args[6];         /* for sim-smdp serve */
+	const char *module_args[12];     /* for sim-module, after the usual ones */
 };
 
 struct fleet {
@@ -35,6 +37,11 @@ struct fleet {
 	struct rig_program *eim, *dp, *module, *daemon;
 	struct rig_program *ran;        /* of the last command */
 	unsigned eim_port, dp_port;
+	/*
+	 * What else is done while a program or an event is waited for, NULL: nothing. It is called again and
+	 * again, and waits until it has something to do, or fd (-1: none) can be read, but not for long.
+	 */
+	void (*meanwhile)(struct fleet *f, int fd);
 	bool has_eim;
 	bool open;
 	char pki[64], ci[80];
@@ -59,6 +66,8 @@ void fleet_start_daemon(struct fleet *f);
 void fleet_set_config(struct fleet *f, const char *conf);
 /* Until the card has been read and knows its eIM. */
 void fleet_await_card(struct fleet *f);
+/* So long, meanwhile() being served. */
+void fleet_pause(struct fleet *f, unsigned ms);
 /* SIGKILL, and gone. */
 void fleet_kill(struct rig_program *p);
 
@@ -117,5 +126,12 @@ void fleet_expect_all_settled(struct fleet *f);
 void fleet_await_settled(struct fleet *f);
 /* An eIM's download of the usual kind, from order to accounts. */
 void fleet_download(struct fleet *f);
+
+/* The profile that was added last, directly or through the eIM: for an IPA that may choose (download = auto). */
+void fleet_order_by(struct fleet *f, bool indirect);
+/* It came by this way, and everybody knows of it. */
+void fleet_expect_download(struct fleet *f, bool indirect);
+/* And goes again, from the card and from the SM-DP+. */
+void fleet_delete(struct fleet *f);
 
 #endif

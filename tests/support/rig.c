@@ -100,11 +100,12 @@ static struct rig_program *free_place(struct rig *r)
 struct rig_program *rig_startv(struct rig *r, const char *name, char *const *argv)
 {
 	struct rig_program *p = free_place(r);
-	char path[512];
-	int fds[2];
+	char path[512], end;
+	int fds[2], begun[2];
 
 	snprintf(path, sizeof(path), strchr(name, '/') ? "%.0s%s" : "%s/%s", r->build, name);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(begun, O_CLOEXEC), 0);
 	memset(p, 0, sizeof(*p));
 	p->pid = fork();
 	assert_true(p->pid >= 0);
@@ -122,6 +123,11 @@ struct rig_program *rig_startv(struct rig *r, const char *name, char *const *arg
 	}
 	setpgid(p->pid, p->pid);
 	close(fds[1]);
+	/* Until it is a program of its own it has all of ours open: what is closed here would not be closed. */
+	close(begun[1]);
+	while (read(begun[0], &end, 1) < 0 && errno == EINTR)
+		;
+	close(begun[0]);
 	p->out = fds[0];
 	fcntl(p->out, F_SETFL, O_NONBLOCK);
 	return p;
@@ -178,6 +184,11 @@ bool rig_wait_for(struct rig_program *p, const char *text, size_t from, unsigned
 			return false;
 		more = listen_to(p, left(end));
 	}
+}
+
+bool rig_listen(struct rig_program *p)
+{
+	return listen_to(p, 0);
 }
 
 int rig_wait_end(struct rig_program *p, unsigned ms)

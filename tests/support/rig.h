@@ -40,6 +40,8 @@ struct rig_program *rig_start(struct rig *r, const char *name, ...);
 struct rig_program *rig_startv(struct rig *r, const char *name, char *const *argv);
 /* True when the program has said this, from offset on; false when time ran out or it ended. */
 bool rig_wait_for(struct rig_program *p, const char *text, size_t from, unsigned ms);
+/* Takes what the program has said by now; false: it has said everything, as one that ends. */
+bool rig_listen(struct rig_program *p);
 /* The exit code, 128 + signal; -1: it did not end in time (and was killed). */
 int rig_wait_end(struct rig_program *p, unsigned ms);
 int rig_stop(struct rig_program *p);            /* SIGTERM, then as above */

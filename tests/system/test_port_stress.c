@@ -1,11 +1,14 @@
 /*
  * Four clients with different settings at four virtual ports at once, by a fixed seed, while reports come
- * and the daemon has business with the card: no answer, no report and no setting may reach anybody else.
+ * and one profile after the other is downloaded for an eIM, directly and through it in turn: no answer, no
+ * report and no setting may reach anybody else, and each download must be right. Only commands that are
+ * given while one is made are counted.
  *
  *   STRESS_COMMANDS=n  STRESS_SEED=n   another run
  */
 #include "support/test.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,106 +17,36 @@
 
 #include "core/text.h"
 #include "core/util.h"
+#include "support/fleet.h"
 #include "support/port_client.h"
-#include "support/rig.h"
 
 #define OK PORT_CLIENT_OK
-#define ICCID "89000123456789012341"
-#define JOBS_MIN 20
+#define PROFILE_SIZE "60000"
+#define DOWNLOADS_MIN 2
 
-static const char *argv0;
-static struct rig rig;
-static struct rig_program *daemon_program;
+static struct fleet fleet;
 
-/* Nobody reads what the daemon says meanwhile: it had better say little. */
-#define PORTS                                                                                  \
-	"[daemon]\nlog_level = warning\n[port.at0]\n[port.at1]\n[port.at2]\nkind = socket\n" \
-	"[port.at3]\nkind = socket\n"
+#define PORTS "[port.at0]\n[port.at1]\n[port.at2]\nkind = socket\n[port.at3]\nkind = socket\n"
 
 static const char plain_conf[] = PORTS;
 static const char mux_conf[] = "[modem]\ncmux = yes\nbaud = 3000000\n" PORTS;
 
-static int setup(void **state)
-{
-	(void)state;
-	rig_open(&rig, argv0);
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	rig_close(&rig);
+	fleet_drop(&fleet);
 	return 0;
 }
 
 static void open_client(struct port_client *c, const char *name)
 {
-	port_client_open(c, rig_path(&rig, name));
-}
-
-/* --- the card -------------------------------------------------------------------------------------- */
-
-/* A profile gets another nickname, and another: each time APDUs go through the tunnel. */
-static struct {
-	struct rig_client c;
-	unsigned asked, done;
-	unsigned long long since;
-} card;
-
-static void make_card(void)
-{
-	struct rig_program *p;
-
-	if (rig_run(&rig, &p, "sim-euicc", "--init", rig_path(&rig, "card"), "--personality", "classic-consumer",
-		    "--eid", "89049032000000000000000000000163", "--pki", "tests/vectors/rsp/pki/nist", "--profile",
-		    "iccid=" ICCID ",imsi=001010123456781,name=A,enabled=1", NULL) != 0)
-		fail_msg("sim-euicc: %s", p->said);
-}
-
-static void rename_profile(void)
-{
-	char line[256];
-
-	snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"profile.nickname\",\"params\":"
-		 "{\"iccid\":\"" ICCID "\",\"nickname\":\"n%u\"}}", card.asked + 1, card.asked % 100);
-	card.asked++;
-	card.since = rig_now_ms();
-	rig_say(&card.c, line);
-}
-
-static void open_card_client(void)
-{
-	card.asked = card.done = 0;
-	assert_int_equal(rig_dial(&card.c, rig_path(&rig, "cellmux.sock"), 1000), 0);
-	json_object_put(rig_ask(&card.c, "subscribe", "{\"topics\":[\"job\"]}", 5000));
-	rename_profile();
-}
-
-/* What the socket has to say: a job that has ended makes room for the next one. */
-static void serve_card(void)
-{
-	struct pollfd p = { .fd = card.c.fd, .events = POLLIN };
-
-	while (memchr(card.c.in, '\n', card.c.n) || poll(&p, 1, 0) > 0) {
-		struct json_object *o = rig_hear(&card.c, 1000);
-		const char *s = o ? json_object_to_json_string(o) : "";
-
-		if (strstr(s, "\"error\": {") || strstr(s, "\"failed\""))
-			fail_msg("profile.nickname: %s\n%s", s, daemon_program->said);
-		if (strstr(s, "\"state\": \"done\"")) {
-			card.done++;
-			rename_profile();
-		}
-		json_object_put(o);
-	}
-	if (rig_now_ms() - card.since > 30000)
-		fail_msg("the card is not served\n%s", daemon_program->said);
+	port_client_open(c, rig_path(&fleet.rig, name));
 }
 
 /* --- four clients ---------------------------------------------------------------------------------- */
 
 #define CLIENTS 4
+#define ANSWER_MS 20000
 
 enum kind { KIND_ECHO, KIND_CSQ, KIND_ERROR, KIND_CME, KIND_CREG, KIND_CMEE, KIND_SET, KIND_SMS, _KIND_MAX };
 
@@ -121,7 +54,7 @@ struct worker {
 	struct port_client c;
 	unsigned i, done;
 	unsigned e, v, cmee, creg, cmgf;        /* as this client has set them */
-	bool waits, prompted;
+	bool waits, prompted, counts;
 	enum kind kind;
 	char sent[128], token[24], want[512];
 	unsigned long long since;
@@ -129,7 +62,11 @@ struct worker {
 
 static struct worker workers[CLIENTS];
 static unsigned long long seed;
-static unsigned urcs;
+static struct {
+	bool download;                  /* one is being made */
+	unsigned done, beside;          /* commands; of them while one was made */
+	unsigned urcs, reopened, downloads[2];
+} count;
 
 static unsigned roll(unsigned below)
 {
@@ -233,6 +170,7 @@ static void next(struct worker *w)
 	w->c.n = 0;
 	w->c.in[0] = '\0';
 	w->waits = true;
+	w->counts = count.download;
 	w->since = rig_now_ms();
 	assert_int_equal(write(w->c.fd, w->sent, strlen(w->sent)), strlen(w->sent));
 }
@@ -271,7 +209,7 @@ static void take_reports(struct worker *w)
 			line = cr ? cr + 1 : end + 2;
 			continue;
 		}
-		urcs++;
+		count.urcs++;
 		/* With its own lead. */
 		if (from - w->c.in >= 2 && from[-2] == '\r' && from[-1] == '\n' &&
 		    (w->v || w->kind == KIND_SET))
@@ -341,21 +279,67 @@ static void set_defaults(struct worker *w)
 	w->waits = false;
 }
 
-static void run_stress(const char *conf, unsigned commands)
+/* Somebody goes and somebody else comes, who must find nothing. */
+static void come_anew(struct worker *w)
 {
-	unsigned done = 0, reopened = 0;
-	unsigned long long began;
-	char where[160];
+	char name[8];
 
-	seed = getenv("STRESS_SEED") ? strtoull(getenv("STRESS_SEED"), NULL, 10) : 2711;
-	print_message("seed %llu\n", seed);
-	urcs = 0;
-	make_card();
-	snprintf(where, sizeof(where), "euicc:%s", rig_path(&rig, "card"));
-	rig_start_module(&rig, "--baud", "0", "--boot-ms", "200", "--fault", "urc%20", "--card", where,
-			 "--card-ms", "1", NULL);
-	daemon_program = port_daemon_start(&rig, conf);
-	open_card_client();
+	snprintf(name, sizeof(name), "at%u", w->i);
+	close(w->c.fd);
+	/* The port learns of it in its own time: a socket says "in use" until then. */
+	do {
+		open_client(&w->c, name);
+		if (w->i < 2)
+			break;
+		/* It may have said so and hung up by now. */
+		assert_true(write(w->c.fd, "AT\r", 3) == 3 || errno == EPIPE);
+		while (port_client_take(&w->c, 2000) && !strstr(w->c.in, OK) && !strstr(w->c.in, "in use"))
+			;
+		if (strstr(w->c.in, "in use"))
+			close(w->c.fd);
+	} while (strstr(w->c.in, "in use"));
+	set_defaults(w);
+	count.reopened++;
+}
+
+static void serve(struct worker *w)
+{
+	if (rig_now_ms() - w->since > ANSWER_MS)
+		fleet_fail(&fleet, "client %u lost the answer to '%s': '%s'", w->i, w->sent, w->c.in);
+	if (!judge(w))
+		return;
+	w->waits = false;
+	w->done++;
+	count.done++;
+	count.beside += w->counts && count.download;
+	if (roll(400) == 0)
+		come_anew(w);
+}
+
+/* Everybody asks and listens. */
+static void serve_all(struct fleet *f, int fd)
+{
+	struct pollfd fds[CLIENTS + 1];
+
+	(void)f;
+	fds[CLIENTS] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		struct worker *w = &workers[i];
+
+		if (!w->waits)
+			next(w);
+		fds[i] = (struct pollfd){ .fd = w->c.fd, .events = POLLIN };
+	}
+	poll(fds, CLIENTS + 1, 100);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (fds[i].revents)
+			port_client_take(&workers[i].c, 0);
+		serve(&workers[i]);
+	}
+}
+
+static void open_all(void)
+{
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		char name[8];
 
@@ -365,64 +349,44 @@ static void run_stress(const char *conf, unsigned commands)
 		open_client(&workers[i].c, name);
 		set_defaults(&workers[i]);
 	}
+}
+
+/* A download from order to accounts, and its profile goes again. */
+static void download(unsigned indirect)
+{
+	FLEET_ADD(&fleet, "--size", PROFILE_SIZE);
+	fleet_order_by(&fleet, indirect);
+	count.download = true;
+	fleet_visit(&fleet);
+	count.download = false;
+	fleet_expect_download(&fleet, indirect);
+	fleet_delete(&fleet);
+	count.downloads[indirect]++;
+}
+
+static void run_stress(const char *conf, unsigned commands)
+{
+	unsigned long long began;
+
+	seed = getenv("STRESS_SEED") ? strtoull(getenv("STRESS_SEED"), NULL, 10) : 2711;
+	print_message("seed %llu\n", seed);
+	memset(&count, 0, sizeof(count));
+	fleet_open(&fleet, &(struct fleet_options){ .conf = conf, .log = "warning", .card_ms = "1",
+						    .module_args = { "--boot-ms", "200", "--fault", "urc%20" } });
+	open_all();
 	began = rig_now_ms();
-	while (done < commands || card.done < JOBS_MIN) {
-		struct pollfd fds[CLIENTS + 1];
-
-		serve_card();
-		fds[CLIENTS] = (struct pollfd){ .fd = card.c.fd, .events = POLLIN };
-
-		for (unsigned i = 0; i < CLIENTS; i++) {
-			struct worker *w = &workers[i];
-
-			fds[i] = (struct pollfd){ .fd = w->c.fd, .events = POLLIN };
-			if (!w->waits)
-				next(w);
-		}
-		poll(fds, CLIENTS + 1, 100);
-		for (unsigned i = 0; i < CLIENTS; i++) {
-			struct worker *w = &workers[i];
-
-			if (fds[i].revents)
-				port_client_take(&w->c, 0);
-			if (rig_now_ms() - w->since > 20000)
-				fail_msg("client %u lost the answer to '%s': '%s'", i, w->sent, w->c.in);
-			if (!judge(w))
-				continue;
-			w->waits = false;
-			w->done++;
-			done++;
-			/* Now and then somebody goes and somebody else comes, who must find nothing. */
-			if (roll(400) == 0) {
-				char name[8];
-
-				snprintf(name, sizeof(name), "at%u", i);
-				close(w->c.fd);
-				/* The port learns of it in its own time: a socket says "in use" until then. */
-				do {
-					open_client(&w->c, name);
-					if (i < 2)
-						break;
-					assert_true(write(w->c.fd, "AT\r", 3) >= 0);
-					while (port_client_take(&w->c, 2000) && !strstr(w->c.in, OK) &&
-					       !strstr(w->c.in, "in use"))
-						;
-					if (strstr(w->c.in, "in use"))
-						close(w->c.fd);
-				} while (strstr(w->c.in, "in use"));
-				set_defaults(w);
-				reopened++;
-			}
-		}
-	}
+	fleet.meanwhile = serve_all;
+	for (unsigned k = 0; count.beside < commands || k < DOWNLOADS_MIN; k++)
+		download(k % 2);
+	fleet.meanwhile = NULL;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		close(workers[i].c.fd);
-	print_message("%u commands in %.1f s, %u reports, %u times reopened, %u jobs on the card, module: %s\n", done,
-		      (double)(rig_now_ms() - began) / 1000, urcs, reopened, card.done,
-		      strstr(rig_ask_module(&rig, "status"), "card_resets"));
-	rig_hang_up(&card.c);
-
-	assert_true(urcs > done / 100);
+	print_message("%u commands, %u beside downloads, in %.1f s, %u reports, %u times reopened, %u direct "
+		      "downloads, %u through the eIM\n", count.done, count.beside,
+		      (double)(rig_now_ms() - began) / 1000, count.urcs, count.reopened, count.downloads[0],
+		      count.downloads[1]);
+	assert_true(count.urcs > count.done / 100);
+	fleet_close(&fleet);
 }
 
 static unsigned commands_wanted(unsigned usual)
@@ -435,16 +399,16 @@ static unsigned commands_wanted(unsigned usual)
 static void four_clients_on_one_line_never_get_anothers_answer_or_settings(void **state)
 {
 	(void)state;
-	run_stress(plain_conf, commands_wanted(10000));
+	run_stress(plain_conf, commands_wanted(20000));
 }
 
 static void four_clients_on_a_mux_never_get_anothers_answer_or_settings(void **state)
 {
 	(void)state;
-	run_stress(mux_conf, commands_wanted(10000));
+	run_stress(mux_conf, commands_wanted(20000));
 }
 
-#define STRESS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define STRESS_TEST(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(int argc, char **argv)
 {
@@ -453,7 +417,7 @@ int main(int argc, char **argv)
 		STRESS_TEST(four_clients_on_a_mux_never_get_anothers_answer_or_settings),
 	};
 
-	argv0 = argv[0];
+	fleet_argv0(argv[0]);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
