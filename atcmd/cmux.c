@@ -17,8 +17,12 @@
 #define T2_MS 600
 #define N2 5
 #define N1_DEFAULT 31
-/* How much may lie between us and the line, in time. */
-#define AHEAD_US 10000
+/*
+ * What lies between us and the line when the next frame goes there, in time: a short frame of another
+ * channel can wait for no more than this and one long frame. It is what the loop may be late by before
+ * the line has nothing to do.
+ */
+#define AHEAD_US 3000
 #define WAKE_MS 100
 #define WAKES_MAX 20
 
@@ -69,7 +73,7 @@ void cmux_send(struct cmux *m, unsigned dlci, enum cmux_type type, struct text i
 		return;
 	}
 	if (m->o.baud) {
-		uint64_t now = ev_now_ms() * 1000;
+		uint64_t now = ev_now_us();
 
 		m->line_busy_us = MAX(m->line_busy_us, now) + n * 10 * 1000000 / m->o.baud;
 	}
@@ -78,16 +82,17 @@ void cmux_send(struct cmux *m, unsigned dlci, enum cmux_type type, struct text i
 /* False: the line has enough; the pump runs again when it has not. */
 static bool line_takes_more(struct cmux *m)
 {
-	uint64_t now = ev_now_ms() * 1000;
+	uint64_t now = ev_now_us();
 
 	if (pipe_backlog(m->line))
 		return false;
 	if (m->line_busy_us <= now + AHEAD_US)
 		return true;
-	ev_alarm_start(&m->pace, (unsigned)((m->line_busy_us - now - AHEAD_US) / 1000) + 1);
+	ev_alarm_start_us(&m->pace, (unsigned)(m->line_busy_us - now - AHEAD_US));
 	return false;
 }
 
+/* Who has not sent for longest: a command does not wait behind a call that always has more. */
 static struct cmux_dlc *next_sender(struct cmux *m)
 {
 	struct cmux_dlc *d, *best = NULL;
@@ -144,7 +149,6 @@ static void on_pace(struct ev_alarm *a)
 static int dlc_write(struct pipe *p, const void *data, size_t n)
 {
 	struct cmux_dlc *d = container_of(p, struct cmux_dlc, pipe);
-	size_t was = d->out.len;
 	int r;
 
 	if (d->state != CMUX_DLC_OPEN)
@@ -152,8 +156,6 @@ static int dlc_write(struct pipe *p, const void *data, size_t n)
 	r = buf_put(&d->out, data, n);
 	if (r < 0)
 		return r;
-	if (!was)
-		d->turn = ++d->mux->turn;
 	ev_task_start(&d->mux->pump);
 	return 0;
 }

@@ -12,9 +12,9 @@
  * what the owner suspects (cmux_check()) is a suspicion: the module is asked (Test, modem status),
  * and any frame of its own clears it.
  *
- * Sending. Channels queue octets, each up to its bound; frames leave in the order in which their
- * first octets came, one per channel and turn, and no further ahead of the line than a few
- * milliseconds: a short command never waits behind another channel's data.
+ * Sending. Channels queue octets, each up to its bound; frames leave one per channel and turn, first of
+ * the channel that has not sent for longest, and no further ahead of the line than a few milliseconds:
+ * a short command waits for the one frame that is on its way, not behind another channel's data.
  *
  * All callbacks run from the event loop, never from inside a call made here.
  */
@@ -95,7 +95,7 @@ struct cmux_dlc {
 	struct list_node node;
 	struct buf out, early;
 	uint8_t out_store[CMUX_BACKLOG], early_store[CMUX_EARLY_MAX];
-	uint64_t turn;                  /* since when it waits; smaller is longer */
+	uint64_t turn;                  /* when it sent last, in frames */
 	unsigned tries, peer_bits;
 	bool held;                      /* we have asked it to stop sending */
 	bool msc_due, msc_heard;        /* our signals are not answered yet; its own have come */

@@ -66,7 +66,7 @@ static struct line line_now(void)
 {
 	const char *s = rig_ask_module(&rig, "status");
 
-	return (struct line){ word(s, "octets_in="), word(s, "octets_out="), word(s, " apdus=") };
+	return (struct line){ word(s, "octets_in="), word(s, "octets_out="), word(s, " apdus=") - word(s, " rests=") };
 }
 
 /* --- a data call: the other end gives back what it gets --------------------------------------------- */
@@ -194,7 +194,7 @@ static struct spread spread(void)
 /* --- phases ---------------------------------------------------------------------------------------- */
 
 struct phase {
-	double data_rate, apdu_rate;    /* octets each way and APDUs per second */
+	double data_rate, apdu_rate;    /* octets each way and APDUs per second, each with the rest of its answer */
 	unsigned long wire, payload;    /* octets both ways */
 	size_t asked;
 	struct spread wait;
@@ -277,10 +277,15 @@ static void stop(void)
 
 #define PORTS "[port.at0]\ndata = cmux\nkind = socket\n[port.at1]\nkind = socket\n"
 
-static void tell_wait(const char *beside, struct spread w, double unit, const char *name)
+/* ways: how often on its way there and back it may have to wait. */
+static void tell_wait(const char *beside, struct spread w, struct spread alone, double unit, int ways,
+		      const char *name)
 {
-	printf("  %-26s %6.1f ms, p99 %6.1f, longest %6.1f = %.1f %s\n", beside, w.median, w.p99, w.longest,
-	       w.longest / unit, name);
+	double more = alone.median;
+
+	printf("  %-16s %6.1f ms, p99 %6.1f, longest %6.1f; more than alone: %.2f %s, p99 %.2f, longest %.2f\n",
+	       beside, w.median, w.p99, w.longest, (w.median - more) / ways / unit, name,
+	       (w.p99 - more) / ways / unit, (w.longest - more) / ways / unit);
 }
 
 static void measure_mux(void)
@@ -310,11 +315,11 @@ static void measure_mux(void)
 	printf("  both at once                                  %5.0f octets/s (%.0f %%), %.1f APDUs/s (%.0f %%)\n",
 	       both.data_rate, both.data_rate / call.data_rate * 100, both.apdu_rate,
 	       both.apdu_rate / card.apdu_rate * 100);
-	printf("a command of somebody else, one frame being %.1f ms\n", frame);
-	tell_wait("nothing else", idle.wait, frame, "frames");
-	tell_wait("beside the card", card.wait, frame, "frames");
-	tell_wait("beside a call", call.wait, frame, "frames");
-	tell_wait("beside both", both.wait, frame, "frames");
+	printf("a command of somebody else, there and back; one frame is %.1f ms, aim ≤ 1 each way\n", frame);
+	tell_wait("alone", idle.wait, idle.wait, frame, 2, "frames each way");
+	tell_wait("beside the card", card.wait, idle.wait, frame, 2, "frames each way");
+	tell_wait("beside a call", call.wait, idle.wait, frame, 2, "frames each way");
+	tell_wait("beside both", both.wait, idle.wait, frame, 2, "frames each way");
 	if ((double)call.wire / arithmetic > 1.05)
 		die("CMUX costs more than its frames");
 	if (both.data_rate == 0 || both.apdu_rate == 0)
@@ -336,9 +341,10 @@ static void measure_shared(void)
 	card = run(false, true);
 	/* What else was asked took its time of the line too. */
 	apdu = (PHASE_MS - (double)card.asked * idle.wait.median) / (card.apdu_rate * PHASE_MS / 1000);
-	printf("a command of somebody else on a shared line, one APDU with its answer being %.1f ms\n", apdu);
-	tell_wait("nothing else", idle.wait, apdu, "APDUs");
-	tell_wait("beside the card", card.wait, apdu, "APDUs");
+	printf("a command of somebody else on a shared line; one APDU with all of its answer is %.1f ms, aim ≤ 1\n",
+	       apdu);
+	tell_wait("alone", idle.wait, idle.wait, apdu, 1, "APDUs");
+	tell_wait("beside the card", card.wait, idle.wait, apdu, 1, "APDUs");
 	stop();
 }
 

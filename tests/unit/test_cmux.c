@@ -365,6 +365,34 @@ static void a_short_command_does_not_wait_behind_data(void **state)
 	muxbed_finish();
 }
 
+/* Whenever it comes: one frame is on its way, the next one is the command's. */
+static void a_short_command_is_the_next_frame(void **state)
+{
+	static char block[CMUX_BACKLOG];
+
+	(void)state;
+	for (unsigned after_ms = 100; after_ms < 124; after_ms++) {
+		unsigned waited_ms = 0;
+		size_t data_n;
+
+		muxbed_begin(0);
+		muxbed.mux.o.baud = 115200;
+		muxbed_open(2);
+		assert_int_equal(pipe_write(&muxbed.ends[0].dlc.pipe, block, sizeof(block)), 0);
+		fake_ev_run(after_ms);
+		data_n = muxbed.at_module_n[1];
+		pipe_write(&muxbed.ends[1].dlc.pipe, "AT\r", 3);
+		while (!muxbed.at_module_n[2] && waited_ms < 40) {
+			fake_ev_run(1);
+			waited_ms++;
+		}
+		assert_int_equal(muxbed.at_module_n[1], data_n);
+		/* 133 octets of ten bits, as far as a clock of milliseconds tells. */
+		assert_in_range(waited_ms, 0, 13);
+		muxbed_finish();
+	}
+}
+
 static void two_busy_channels_share_the_line_evenly(void **state)
 {
 	static char block[CMUX_BACKLOG];
@@ -496,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_frame_is_not_torn_while_the_line_is_held),
 		cmocka_unit_test(a_full_channel_refuses_all_of_a_write_and_no_other_channels),
 		cmocka_unit_test(a_short_command_does_not_wait_behind_data),
+		cmocka_unit_test(a_short_command_is_the_next_frame),
 		cmocka_unit_test(two_busy_channels_share_the_line_evenly),
 		cmocka_unit_test(power_saving_is_answered_and_woken_with_flags),
 		cmocka_unit_test(the_modules_frames_of_the_transcripts_get_the_answers_that_follow_them),

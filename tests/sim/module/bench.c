@@ -7,8 +7,8 @@
 
 /* A host that sets speed 0 drops DTR: seen by looking, nothing tells. */
 #define LOOK_MS 100
-/* A mux's next frame is taken when no more than this is left of those before it, or of two milliseconds. */
-#define MUX_AHEAD 64
+/* A mux's next frame is taken when no more than two milliseconds are left of those before it, or this. */
+#define MUX_AHEAD 16
 
 /* --- octets --------------------------------------------------------------------------------------- */
 

@@ -71,12 +71,12 @@ static int do_status(struct request *q)
 	snprintf(q->answer, q->cap,
 		 "ok persona=%s port=%s power=%s cfun=%u card=%s iccid=%s imsi=%s stat=%u "
 		 "sessions=%u channels=%d mux=%d "
-		 "card_resets=%u apdus=%u apdu_ms=%llu octets_in=%llu octets_out=%llu starts=%u "
+		 "card_resets=%u apdus=%u rests=%u apdu_ms=%llu octets_in=%llu octets_out=%llu starts=%u "
 		 "baud=%u",
 		 m->persona->name, q->b->pty.fd >= 0 ? q->b->pty.slave : "none", power[m->power],
 		 m->cfun, slot_state_name(m->slot.state), m->slot.iccid, m->slot.imsi, m->net.stat,
 		 sessions, __builtin_popcount(m->slot.channels), m->muxed, m->slot.resets,
-		 m->slot.apdus, (unsigned long long)m->slot.apdu_us / 1000,
+		 m->slot.apdus, m->slot.rests, (unsigned long long)m->slot.apdu_us / 1000,
 		 (unsigned long long)q->b->pty.octets_in, (unsigned long long)q->b->pty.octets_out,
 		 m->starts, q->b->baud);
 	return 0;

@@ -69,6 +69,7 @@ static void send_next(struct slot *s)
 	list_del(&j->node);
 	s->flying = j;
 	s->apdus++;
+	s->rests += j->n >= 2 && j->apdu[1] == 0xc0; /* GET RESPONSE */
 	s->apdu_began_us = ev_now_us();
 	memcpy(s->head, j->apdu, MIN(j->n, sizeof(s->head)));
 	card_transmit(s->card, j->apdu, j->n);

@@ -59,6 +59,7 @@ struct slot {
 	unsigned pin_left, puk_left;
 	unsigned resets;                /* of the card, ever */
 	unsigned apdus;                 /* ever */
+	unsigned rests;                 /* of them, those that ask for the rest of an answer */
 	uint64_t apdu_us;               /* that card and module have taken for them */
 	uint64_t apdu_began_us;
 	uint32_t channels;              /* open on the card, whoever has opened them: 1 << number */
