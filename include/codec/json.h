@@ -13,6 +13,12 @@
  */
 int json_read(struct text t, int depth, struct json_object **ret, const char **ret_why);
 
+/*
+ * The same document with \u… for every character that is not of ASCII; on the heap. NULL: it is not
+ * UTF-8, or there is no memory. json_read() does so for those json-c that cannot read it otherwise.
+ */
+char *json_to_ascii(struct text t, size_t *ret_n);
+
 /* A member by name; NULL: it is missing, null, or o is no object. Still owned by o. */
 struct json_object *json_member(struct json_object *o, const char *name);
 /* A string member as a view, empty where it is missing or no string. */
