@@ -91,6 +91,13 @@ static bool rejects_unread(const char *line)
 	       turn->ping_mid != 0;
 }
 
+/* The last of them is new in 4.3.4. */
+static bool drops_answer(const char *line)
+{
+	return strstr(line, "unknown critical option") || strstr(line, "malformed PDU") ||
+	       strstr(line, "is not defined as repeatable");
+}
+
 static void on_log(coap_log_t level, const char *message)
 {
 	struct text t = text_trim(text_of(message));
@@ -105,7 +112,7 @@ static void on_log(coap_log_t level, const char *message)
 		snprintf(turn->words, sizeof(turn->words), "%.*s", WORDS_MAX - 1, words);
 	if (turn && turn->posted && rejects_unread(line))
 		turn->reset = true;
-	if (turn && (strstr(line, "unknown critical option") || strstr(line, "malformed PDU")))
+	if (turn && drops_answer(line))
 		snprintf(turn->odd, sizeof(turn->odd), "%.*s", WORDS_MAX - 1, line);
 	if ((int)level <= 4)
 		log_debug("coap", "libcoap: %s", line);

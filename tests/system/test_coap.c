@@ -290,7 +290,8 @@ static void unreadable_answers_have_names(void **state)
 {
 	static const struct oddity table[] = {
 		{ "an unknown critical option", { .payload = "x", .options = "d1fe00" }, "critical option" },
-		{ "two Block2 options", { .payload = "x", .options = "b1060106" }, "option 23" },
+		/* libcoap's words or ours: which ones depends on its version. */
+		{ "two Block2 options", { .payload = "x", .options = "b1060106" }, "23" },
 		{ "a Block2 of a size that is reserved", { .payload = "x", .options = "b107" }, "option 23" },
 		{ "a header that is cut", { .payload = "\x64", .n = 1, .manner = COAP_RAW }, NULL },
 		{ "an option that runs over the end",
