@@ -72,9 +72,11 @@ void modem_methods_refreshed(struct app *app);
 /* clock.c: the module's time, where it is needed and can be had */
 void app_clock_look(struct app *app);
 
-/* dial.c: what can be said at the start of files that it needs; ipa.serves(), ipa.dial() */
+/* dial.c: what can be said at the start of files that it needs; ipa.serves(), ipa.protocols(),
+   ipa.dial() */
 void app_dial_check(const struct app *app);
 bool app_serves(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+uint32_t app_protocols(struct ipa *i, const struct ipa_eim *e);
 struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
 /* ipa.dial_server() */
 struct eim_link *app_dial_server(struct ipa *i, const char *address, char why[IPA_TEXT_MAX]);

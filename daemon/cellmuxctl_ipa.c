@@ -47,6 +47,11 @@ static void print_eim(struct json_object *e)
 		print_span(stdout, (uint64_t)next);
 	}
 	printf(", %lld packages\n", (long long)MAX(member_count(e, "packages"), 0));
+	if (json_member_text(e, "transport_problem").n) {
+		print_label(stdout, "");
+		print_tinted(stdout, TINT_WARN, json_member_text(e, "transport_problem"));
+		putchar('\n');
+	}
 	if (problem) {
 		print_label(stdout, "");
 		print_tinted(stdout, TINT_BAD, json_member_text(problem, "text"));

@@ -32,6 +32,7 @@ struct dialled {
 	struct eim_options o;
 	struct psk psk;
 	char name[40];
+	char left_out[IPA_TEXT_MAX];    /* the way that comes first, and why it cannot be had; "" it can */
 };
 
 static struct dialled *of(struct eim_link *l)
@@ -66,8 +67,12 @@ static void on_free(struct eim_link *l)
 
 static void on_tell(const struct eim_link *l, struct eim_way *ret)
 {
+	const struct dialled *d = container_of(l, const struct dialled, link);
+
 	*ret = (struct eim_way){ .octets_sent = -1, .octets_received = -1 };
-	eim_tell(container_of(l, const struct dialled, link)->ways, ret);
+	eim_tell(d->ways, ret);
+	if (d->left_out[0])
+		ret->instead = d->left_out;
 }
 
 static const struct eim_link_ops ops = {
@@ -132,15 +137,15 @@ static int believe(struct dialled *d, const struct ipa_eim *e, const struct sett
 }
 
 /* 1: there is a key for it; 0: there is none. */
-static int find_key(struct dialled *d, const struct ipa *i, const struct ipa_eim *e,
-		    const struct settings *s, char why[IPA_TEXT_MAX])
+static int find_key(const struct ipa *i, const struct ipa_eim *e, const struct settings *s, struct psk *ret,
+		    char why[IPA_TEXT_MAX])
 {
 	char reason[PSK_WHY_MAX];
 	int r;
 
 	if (!s->ipa_psk_file[0])
 		return 0;
-	r = psk_load(s->ipa_psk_file, e->id, e->fqdn, i->facts.eid, &d->psk, reason);
+	r = psk_load(s->ipa_psk_file, e->id, e->fqdn, i->facts.eid, ret, reason);
 	if (r == 0)
 		return 1;
 	if (r == -ENOENT)
@@ -163,6 +168,8 @@ void app_dial_check(const struct app *app)
 
 /* --- which way -------------------------------------------------------------------------------- */
 
+#define BUILT_WITHOUT "this cellmuxd was built without CoAP (WITH_COAP)"
+
 static bool has_coap(void)
 {
 #ifdef WITH_COAP
@@ -172,7 +179,26 @@ static bool has_coap(void)
 #endif
 }
 
-/* In the order in which they are tried; returns how many. 0: why. */
+/* Built in, and the library is there. */
+static bool can_coap(char why[IPA_TEXT_MAX])
+{
+#ifdef WITH_COAP
+	char reason[COAP_WHY_MAX];
+
+	if (coap_library_look(reason) == 0)
+		return true;
+	snprintf(why, IPA_TEXT_MAX, "%s", reason);
+	return false;
+#else
+	snprintf(why, IPA_TEXT_MAX, BUILT_WITHOUT);
+	return false;
+#endif
+}
+
+/*
+ * In the order in which they are tried; returns how many. 0: why. Where nothing but the card speaks of
+ * CoAP, and there is HTTPS, a daemon without it misses nothing.
+ */
 static unsigned choose(const struct ipa_eim *e, const struct eim_options *o, enum way ret[_WAY_MAX],
 		       char why[IPA_TEXT_MAX])
 {
@@ -182,14 +208,15 @@ static unsigned choose(const struct ipa_eim *e, const struct eim_options *o, enu
 	if (o->transport == EIM_AUTO) {
 		/* What it does not say is taken for HTTPS. */
 		https = e->protocols < 0 || e->protocols & ES10B_EIM_RETRIEVE_HTTPS;
-		coap = e->protocols >= 0 && e->protocols & ES10B_EIM_RETRIEVE_COAPS;
+		coap = e->protocols >= 0 && e->protocols & ES10B_EIM_RETRIEVE_COAPS &&
+		       (has_coap() || !https);
 	}
-	if (!https && coap && !has_coap())
-		snprintf(why, IPA_TEXT_MAX, "it is reached over CoAP only, and this cellmuxd was built without "
-			 "(WITH_COAP)");
-	else if (!https && !coap)
+	if (!https && coap && !has_coap()) {
+		snprintf(why, IPA_TEXT_MAX, "it is reached over CoAP only, and " BUILT_WITHOUT);
+		return 0;
+	}
+	if (!https && !coap)
 		snprintf(why, IPA_TEXT_MAX, "it offers retrieval neither over HTTPS nor over CoAP");
-	coap = coap && has_coap();
 	if (coap && o->transport == EIM_COAP_HTTPS)
 		ret[n++] = WAY_COAP;
 	if (https)
@@ -226,6 +253,27 @@ bool app_serves(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
 	eim_options_find(&container_of(i, struct app, ipa)->settings, e->id, e->fqdn, &o);
 	return choose(e, &o, ways, why) > 0 &&
 	       place_of(address_of(e, &o), 0, HTTPS_PORT, &place, why) == 0;
+}
+
+/* Whom it offers what is the eIM's affair; what it could be asked for by its configuration is ours. */
+uint32_t app_protocols(struct ipa *i, const struct ipa_eim *e)
+{
+	const struct settings *s = &container_of(i, struct app, ipa)->settings;
+	bool believed = e->tls_kind != ES10B_KEY_NONE || s->ipa_ca[0];
+	struct eim_options o;
+	struct psk psk = { 0 };
+	char why[IPA_TEXT_MAX];
+	uint32_t n = 0;
+	int key;
+
+	eim_options_find(s, e->id, e->fqdn, &o);
+	if (o.transport != EIM_COAP && believed)
+		n |= ESIPA_IPA_RETRIEVE_HTTPS;
+	key = o.transport == EIM_HTTPS ? -EPROTONOSUPPORT : find_key(i, e, s, &psk, why);
+	crypto_wipe(&psk, sizeof(psk));
+	if (key >= 0 && (key > 0 || believed) && can_coap(why))
+		n |= ESIPA_IPA_RETRIEVE_COAPS;
+	return n;
 }
 
 /* --- the links -------------------------------------------------------------------------------- */
@@ -288,12 +336,26 @@ static struct eim_link *open_coap(struct dialled *d, const struct ipa_eim *e, co
 static struct eim_link *open_coap(struct dialled *d, const struct ipa_eim *e, const struct settings *s,
 				  unsigned connect_ms, bool by_key, char why[IPA_TEXT_MAX])
 {
-	(void)d, (void)e, (void)s, (void)connect_ms, (void)by_key, (void)why;
+	(void)d, (void)e, (void)s, (void)connect_ms, (void)by_key;
+	snprintf(why, IPA_TEXT_MAX, BUILT_WITHOUT);
 	return NULL;
 }
 #endif
 
-/* One that cannot be had, for want of somebody to believe, is left out where there is another. */
+/* What is said of the first way is seen in the status, too. */
+static void leave_out(struct dialled *d, enum way way, bool first, const char *why)
+{
+	const char *name = way == WAY_COAP ? "CoAP" : "HTTPS";
+
+	log_warning("ipa", "eIM %s: not over %s: %s", d->name, name, why);
+	if (first)
+		snprintf(d->left_out, sizeof(d->left_out), "not over %s: %.160s", name, why);
+}
+
+/*
+ * One that cannot be had, for want of somebody to believe or of a library, is left out where there is
+ * another. The library of one that comes second is not looked for before it is needed.
+ */
 static unsigned open_ways(struct dialled *d, struct ipa *i, const struct ipa_eim *e, struct esipa_ways *w,
 			  char why[IPA_TEXT_MAX])
 {
@@ -301,7 +363,7 @@ static unsigned open_ways(struct dialled *d, struct ipa *i, const struct ipa_eim
 	enum way ways[_WAY_MAX];
 	unsigned all = choose(e, &d->o, ways, why), n = 0;
 	char no_trust[IPA_TEXT_MAX] = "", no_key[IPA_TEXT_MAX] = "";
-	int trusts = believe(d, e, s, no_trust), key = find_key(d, i, e, s, no_key);
+	int trusts = believe(d, e, s, no_trust), key = find_key(i, e, s, &d->psk, no_key);
 
 	for (unsigned k = 0; k < all; k++) {
 		unsigned connect_ms = all > 1 ? ONE_OF_TWO_MS : 0;
@@ -312,13 +374,13 @@ static unsigned open_ways(struct dialled *d, struct ipa *i, const struct ipa_eim
 			snprintf(why, IPA_TEXT_MAX, "%s", no_key);
 		else if (trusts < 0 && !(coap && key > 0))
 			snprintf(why, IPA_TEXT_MAX, "%s", no_trust);
-		else
+		else if (!coap || k > 0 || can_coap(why))
 			l = coap ? open_coap(d, e, s, connect_ms, key > 0, why) :
 				   open_https(d, e, s, connect_ms, why);
 		if (l)
 			w->links[n++] = l;
 		else if (all > 1)
-			log_warning("ipa", "eIM %s: not over %s: %s", d->name, coap ? "CoAP" : "HTTPS", why);
+			leave_out(d, ways[k], n == 0, why);
 	}
 	return n;
 }

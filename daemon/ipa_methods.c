@@ -33,6 +33,7 @@ static struct json_object *visit_to_json(const struct ipa_eim *e)
 	put_utf8(o, "id", e->id, e->id_n);
 	put_text(o, "fqdn", e->fqdn);
 	put_text(o, "transport", way.transport);
+	put_text(o, "transport_problem", way.instead);
 	put_bool(o, "connected", way.open);
 	put_known(o, "octets_sent", way.octets_sent, -1);
 	put_known(o, "octets_received", way.octets_received, -1);

@@ -194,6 +194,7 @@ static int open_parts(struct app *app)
 	app->ipa.follow = on_follow;
 	app->ipa.follow_stop = on_follow_stop;
 	app->ipa.serves = app_serves;
+	app->ipa.protocols = app_protocols;
 	app->ipa.dial = app_dial;
 	app->ipa.dial_server = app_dial_server;
 	app->ipa.o = (struct ipa_options){

@@ -15,7 +15,8 @@ struct ways {
 	struct eim_link link;
 	struct esipa_ways o;
 	unsigned n, now;
-	uint64_t left_ms;               /* when the preferred way was left */
+	uint64_t left_ms;               /* when the preferred way was left … */
+	char left_why[EIM_TEXT_MAX];    /* … and why */
 	bool fresh;                     /* nothing was asked yet in this visit */
 	bool failed;                    /* the way failed in this visit, with something on it */
 	/* what is under way */
@@ -44,8 +45,10 @@ static void take_way(struct ways *w, unsigned way, const char *why)
 {
 	if (way == w->now)
 		return;
-	if (w->now == 0)
+	if (w->now == 0) {
 		w->left_ms = ev_now_ms();
+		snprintf(w->left_why, sizeof(w->left_why), "%.20s: %.165s", transport(w, 0), why);
+	}
 	log_info("ipa", "eIM %s: over %s from now on: %s", w->o.name, transport(w, way), why);
 	eim_close(w->o.links[w->now]);
 	w->now = way;
@@ -174,6 +177,8 @@ static void on_tell(const struct eim_link *l, struct eim_way *ret)
 
 	*ret = (struct eim_way){ .octets_sent = -1, .octets_received = -1 };
 	eim_tell(w->o.links[w->now], ret);
+	if (w->now)
+		ret->instead = w->left_why;
 }
 
 static const struct eim_link_ops ops = {

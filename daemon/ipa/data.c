@@ -251,6 +251,11 @@ static struct octets device_info(const struct ipa *i, uint8_t *buf, size_t cap)
 	return tlv_take(&all, 0xa9);
 }
 
+static uint32_t protocols(const struct ipa_eim *e)
+{
+	return e->ipa->protocols ? e->ipa->protocols(e->ipa, e) : ESIPA_IPA_RETRIEVE_HTTPS;
+}
+
 static void put_data(struct tlv_out *w, struct ipa_eim *e, const struct esipa_data_request *q)
 {
 	struct esipa_data d = { .transaction_id = q->transaction_id };
@@ -260,7 +265,7 @@ static void put_data(struct tlv_out *w, struct ipa_eim *e, const struct esipa_da
 
 	gather(e, q, &d);
 	if (q->items & ITEM(IPA_CAPABILITIES)) {
-		esipa_capabilities_put(&c, e->ipa->o.features, ESIPA_IPA_RETRIEVE_HTTPS);
+		esipa_capabilities_put(&c, e->ipa->o.features, protocols(e));
 		if (tlv_done(&c, &n) == 0)
 			d.ipa_capabilities = octets_from(capabilities, n);
 	}

@@ -142,6 +142,13 @@ static int start_library(char why[COAP_LIB_WHY_MAX])
 	return -ENOTSUP;
 }
 
+int coap_library_look(char why[COAP_WHY_MAX])
+{
+	_Static_assert(COAP_WHY_MAX == COAP_LIB_WHY_MAX, "one line, said by another");
+
+	return coap_lib_look(COAP_SONAME, why);
+}
+
 void coap_library_close(void)
 {
 	if (started)

@@ -18,15 +18,13 @@ static const struct {
 #undef X
 };
 
-int coap_lib_load(const char *file, char why[COAP_LIB_WHY_MAX])
-{
-	static void *library;
-	void *l;
+static void *library;   /* once it has been loaded */
 
-	if (library)
-		return 0;
-	/* Global: what its DTLS library offers beyond libcoap's face is looked for there, too. */
-	l = dlopen(file, RTLD_NOW | RTLD_GLOBAL);
+/* Functions go into *lib. */
+static int open_file(const char *file, int mode, struct coap_lib *lib, void **ret, char why[COAP_LIB_WHY_MAX])
+{
+	void *l = dlopen(file, RTLD_NOW | mode);
+
 	if (!l) {
 		snprintf(why, COAP_LIB_WHY_MAX, "CoAP needs %s, which cannot be loaded: is it installed?",
 			 file);
@@ -41,10 +39,29 @@ int coap_lib_load(const char *file, char why[COAP_LIB_WHY_MAX])
 			dlclose(l);
 			return -ENOTSUP;
 		}
-		memcpy((char *)&coap_lib + functions[i].at, &f, sizeof(f));
+		memcpy((char *)lib + functions[i].at, &f, sizeof(f));
 	}
-	library = l;
+	*ret = l;
 	return 0;
+}
+
+int coap_lib_load(const char *file, char why[COAP_LIB_WHY_MAX])
+{
+	if (library)
+		return 0;
+	/* Global: what its DTLS library offers beyond libcoap's face is looked for there, too. */
+	return open_file(file, RTLD_GLOBAL, &coap_lib, &library, why);
+}
+
+int coap_lib_look(const char *file, char why[COAP_LIB_WHY_MAX])
+{
+	struct coap_lib unused;
+	void *l;
+	int r = library ? 0 : open_file(file, RTLD_LOCAL, &unused, &l, why);
+
+	if (!library && r == 0)
+		dlclose(l);
+	return r;
 }
 
 int coap_lib_open(char why[COAP_LIB_WHY_MAX])

@@ -105,6 +105,8 @@ struct ipa {
 	void (*follow_stop)(struct ipa *i);
 	/* There can be a way to this eIM; false, and why. NULL: over HTTPS, if it has an address. */
 	bool (*serves)(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+	/* ESIPA_IPA_RETRIEVE_…: how this eIM can be reached, whatever it offers itself. NULL: HTTPS. */
+	uint32_t (*protocols)(struct ipa *i, const struct ipa_eim *e);
 	/* A way to this eIM, the caller's to free; NULL, and why: there is none. */
 	struct eim_link *(*dial)(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
 	/* The same to an SM-DP+ or SM-DS, "host" or "host:port"; functions as in struct eim_exchange. */

@@ -57,6 +57,7 @@ struct eim_way {
 	const char *transport;          /* static: "https", "coap" */
 	bool open;                      /* connected, or associated */
 	int64_t octets_sent, octets_received;   /* since the link was made; -1: not counted */
+	const char *instead;            /* why it is not the way that comes first, the link's; NULL: it is */
 };
 
 struct eim_link;

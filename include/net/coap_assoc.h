@@ -70,6 +70,10 @@ const struct udp_figures *coap_assoc_figures(const struct coap_assoc *a);
 /* When the latest datagram went out; 0: none yet. */
 uint64_t coap_assoc_sent_ms(const struct coap_assoc *a);
 
+#define COAP_WHY_MAX 160
+
+/* Is libcoap there? It is not kept loaded for that. 0, or -errno and one line in why. */
+int coap_library_look(char why[COAP_WHY_MAX]);
 /* For leak checks at the end of the process. */
 void coap_library_close(void);
 

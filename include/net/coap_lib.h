@@ -14,6 +14,8 @@
 int coap_lib_open(char why[COAP_LIB_WHY_MAX]);
 /* The same from this file; nothing is done where it has been loaded. */
 int coap_lib_load(const char *file, char why[COAP_LIB_WHY_MAX]);
+/* Whether it could be; it is not kept. */
+int coap_lib_look(const char *file, char why[COAP_LIB_WHY_MAX]);
 
 #define COAP_LIB_FUNCTIONS \
 	X(coap_add_data) \

@@ -10,11 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/text.h"
 
 #define PKI "tests/vectors/rsp/pki/"
-#define RESULT_S "100"
-#define RESULT_MS 110000
+#define RESULT_S 100
 #define LOG_SHOWN 12000
 
 static const char *argv0;
@@ -111,6 +111,12 @@ static int run(struct fleet *f, struct command *c, unsigned ms)
 	return rig_wait_end(f->ran, ms);
 }
 
+/* A command may wait for a result. */
+static unsigned command_ms(const struct fleet *f)
+{
+	return (f->o.patience_s ? f->o.patience_s : RESULT_S) * 1000 + 10000;
+}
+
 static struct command to_eim(struct fleet *f)
 {
 	struct command c = { .n = 0 };
@@ -144,7 +150,7 @@ int fleet_eim(struct fleet *f, ...)
 	struct command c = to_eim(f);
 
 	REST(c, f);
-	return run(f, &c, RESULT_MS);
+	return run(f, &c, command_ms(f));
 }
 
 int fleet_dp(struct fleet *f, const char *word, ...)
@@ -152,7 +158,7 @@ int fleet_dp(struct fleet *f, const char *word, ...)
 	struct command c = to_dp(f, word);
 
 	REST(c, word);
-	return run(f, &c, RESULT_MS);
+	return run(f, &c, command_ms(f));
 }
 
 int fleet_ctl(struct fleet *f, ...)
@@ -163,13 +169,13 @@ int fleet_ctl(struct fleet *f, ...)
 	put(&c, "--socket");
 	put(&c, rig_path(&f->rig, "cellmux.sock"));
 	REST(c, f);
-	return run(f, &c, RESULT_MS);
+	return run(f, &c, command_ms(f));
 }
 
 /* --- starting ---------------------------------------------------------------------------------------- */
 
-/* A port that is free now and that nobody is given without asking for it. */
-static unsigned free_port(void)
+/* A port that is free now and that nobody is given without asking for it. type: SOCK_STREAM, SOCK_DGRAM */
+static unsigned free_port(int type)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	static unsigned next;
@@ -179,7 +185,7 @@ static unsigned free_port(void)
 		unsigned port = 20000 + ((unsigned)getpid() * 16 + next++) % 12000;
 
 		at.sin_port = htons((uint16_t)port);
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 		r = bind(fd, (struct sockaddr *)&at, sizeof(at));
 		close(fd);
 		if (r == 0)
@@ -199,16 +205,30 @@ static const char *number(unsigned n)
 	return t;
 }
 
+static void put_some(struct command *c, ...)
+{
+	REST(*c, c);
+}
+
+static void put_pair(struct command *c, const char *option, const char *value)
+{
+	put(c, option);
+	put(c, value);
+}
+
+static void put_list(struct command *c, const char *const list[FLEET_ARGS])
+{
+	for (size_t k = 0; k < FLEET_ARGS && list[k]; k++)
+		put(c, list[k]);
+}
+
 void fleet_start_dp(struct fleet *f)
 {
 	struct command c = to_dp(f, "serve");
 
-	put(&c, "--port");
-	put(&c, number(f->dp_port));
-	put(&c, "--log-level");
-	put(&c, "error");
-	for (size_t k = 0; k < ARRAY_SIZE(f->o.dp_args) && f->o.dp_args[k]; k++)
-		put(&c, f->o.dp_args[k]);
+	put_pair(&c, "--port", number(f->dp_port));
+	put_pair(&c, "--log-level", "error");
+	put_list(&c, f->o.dp_args);
 	f->dp = rig_startv(&f->rig, "sim-smdp", c.argv);
 	if (!rig_wait_for(f->dp, "ready: ", 0, 20000))
 		fleet_fail(f, "sim-smdp: %s", f->dp->said);
@@ -216,19 +236,25 @@ void fleet_start_dp(struct fleet *f)
 
 static void start_eim(struct fleet *f)
 {
+	struct command c = { .n = 0 };
 	char smdp[32];
 
 	snprintf(smdp, sizeof(smdp), "127.0.0.1:%u", f->dp_port);
-	f->eim = rig_start(&f->rig, "sim-eim", "serve", rig_path(&f->rig, "eim"), "--port",
-			   number(f->eim_port), "--quiet", "--smdp", smdp, "--smdp-ca", f->ci,
-			   "--resend-download", or(f->o.resend_s, "120"), NULL);
+	put(&c, "sim-eim");
+	put_pair(&c, "serve", rig_path(&f->rig, "eim"));
+	put_pair(&c, "--port", number(f->eim_port));
+	put(&c, "--quiet");
+	put_pair(&c, "--smdp", smdp);
+	put_pair(&c, "--smdp-ca", f->ci);
+	put_pair(&c, "--resend-download", or(f->o.resend_s, "120"));
+	if (f->o.coap)
+		put_pair(&c, "--coaps", number(f->coap_port));
+	if (f->o.coap && f->o.key)
+		put_pair(&c, "--coaps-psk", f->o.key);
+	put_list(&c, f->o.coap_args);
+	f->eim = rig_startv(&f->rig, "sim-eim", c.argv);
 	if (!rig_wait_for(f->eim, "ready: ", 0, 20000))
 		fleet_fail(f, "sim-eim: %s", f->eim->said);
-}
-
-static void put_some(struct command *c, ...)
-{
-	REST(*c, c);
 }
 
 void fleet_start_module(struct fleet *f)
@@ -240,9 +266,9 @@ void fleet_start_module(struct fleet *f)
 	snprintf(card, sizeof(card), "euicc:%s", rig_path(&f->rig, "card"));
 	put_some(&c, "sim-module", "--pty", rig_path(&f->rig, "modem"), "--control",
 		 rig_path(&f->rig, "module.sock"), "--module", or(f->o.module, "quectel-eg25"), "--card", card,
-		 "--card-ms", or(f->o.card_ms, "0"), "--baud", "0", "--boot-ms", "1", NULL);
-	for (size_t k = 0; k < ARRAY_SIZE(f->o.module_args) && f->o.module_args[k]; k++)
-		put(&c, f->o.module_args[k]);
+		 "--card-ms", or(f->o.card_ms, "0"), "--baud", "0", "--boot-ms", "1",
+		 "--coverage", FLEET_NOWHERE "=none", NULL);
+	put_list(&c, f->o.module_args);
 	f->module = rig_startv(&f->rig, "sim-module", c.argv);
 	if (!rig_wait_for(f->module, "ready", 0, 10000))
 		fleet_fail(f, "sim-module: %s", f->module->said);
@@ -256,11 +282,23 @@ void fleet_start_daemon(struct fleet *f)
 {
 	static char script[1024];
 
-	snprintf(script, sizeof(script), "exec '%s/cellmuxd' -c '%s' -d '%s' --run-dir '%s' --state-dir '%s' "
-		 "--wait --log-level %s >>'%s' 2>&1", f->rig.build, rig_path(&f->rig, "cellmux.conf"),
+	snprintf(script, sizeof(script), "exec env %s '%s/cellmuxd' -c '%s' -d '%s' --run-dir '%s' "
+		 "--state-dir '%s' --wait --log-level %s >>'%s' 2>&1", or(f->o.env, "-u NONE"), f->rig.build,
+		 rig_path(&f->rig, "cellmux.conf"),
 		 rig_path(&f->rig, "modem"), f->rig.dir, rig_path(&f->rig, "state"),
 		 or(f->o.log, "debug"), rig_path(&f->rig, "cellmuxd.log"));
 	f->daemon = rig_start(&f->rig, "/bin/sh", "-c", script, NULL);
+}
+
+/* For whoever asks, and named by the card. */
+static void write_key(struct fleet *f)
+{
+	char text[128];
+
+	if (!f->o.key)
+		return;
+	snprintf(text, sizeof(text), "* eid text:%s\n", f->o.key);
+	assert_int_equal(file_save(rig_path(&f->rig, "psk"), text, strlen(text), 0600), 0);
 }
 
 static void write_config(struct fleet *f)
@@ -275,8 +313,16 @@ static void write_config(struct fleet *f)
 		fprintf(c, "ca = " PKI "%s\n", f->o.ca);
 	if (f->has_eim)
 		fprintf(c, "first_eim = %s\n", rig_path(&f->rig, "eim.der"));
+	if (f->o.key)
+		fprintf(c, "psk_file = %s\n", rig_path(&f->rig, "psk"));
 	if (f->o.conf)
 		fprintf(c, "%s\n", f->o.conf);
+	if (f->o.coap || f->o.section)
+		fprintf(c, "[eim.it]\n");
+	if (f->o.coap)
+		fprintf(c, "coap_port = %u\n", f->coap_port);
+	if (f->o.section)
+		fprintf(c, "%s\n", f->o.section);
 	fclose(c);
 }
 
@@ -294,26 +340,18 @@ static void make_card(struct fleet *f)
 	snprintf(dp, sizeof(dp), "localhost:%u", f->dp_port);
 	snprintf(ds, sizeof(ds), "ds.localhost:%u", f->dp_port);
 	put(&c, "sim-euicc");
-	put(&c, "--init");
-	put(&c, rig_path(&f->rig, "card"));
-	put(&c, "--personality");
-	put(&c, or(f->o.personality, "iot"));
-	put(&c, "--eid");
-	put(&c, FLEET_EID);
-	put(&c, "--pki");
-	put(&c, f->pki);
-	put(&c, "--default-dp");
-	put(&c, dp);
-	put(&c, "--root-ds");
-	put(&c, ds);
-	put(&c, "--profile");
-	put(&c, "iccid=" FLEET_HOME ",imsi=001010123456781,name=Home,enabled=1");
-	if (f->o.profile) {
-		put(&c, "--profile");
-		put(&c, f->o.profile);
-	}
-	put(&c, "--memory");
-	put(&c, or(f->o.memory, "900000"));
+	put_pair(&c, "--init", rig_path(&f->rig, "card"));
+	put_pair(&c, "--personality", or(f->o.personality, "iot"));
+	put_pair(&c, "--eid", FLEET_EID);
+	put_pair(&c, "--pki", f->pki);
+	put_pair(&c, "--default-dp", dp);
+	put_pair(&c, "--root-ds", ds);
+	put_pair(&c, "--profile", "iccid=" FLEET_HOME ",imsi=001010123456781,name=Home,enabled=1");
+	if (f->o.profile)
+		put_pair(&c, "--profile", f->o.profile);
+	if (f->o.nowhere)
+		put_pair(&c, "--profile", "iccid=" FLEET_NOWHERE ",imsi=001010123456783,name=Nowhere");
+	put_pair(&c, "--memory", or(f->o.memory, "900000"));
 	fleet_must(f, run(f, &c, 20000), "sim-euicc");
 }
 
@@ -327,7 +365,8 @@ static void make_servers(struct fleet *f)
 	if (!f->has_eim)
 		return;
 	fleet_must(f, rig_run(&f->rig, &f->ran, "sim-eim", "init", rig_path(&f->rig, "eim"), "--pki",
-			      f->pki, "--curve", or(f->o.curve, "nist"), "--indirect", NULL), "sim-eim");
+			      f->pki, "--curve", or(f->o.curve, "nist"), "--indirect", "--supported-protocol",
+			      or(f->o.protocols, FLEET_HTTPS), NULL), "sim-eim");
 	start_eim(f);
 	snprintf(fqdn, sizeof(fqdn), "127.0.0.1:%u", f->eim_port);
 	fleet_must(f, rig_run(&f->rig, &f->ran, "sim-eim", "config", rig_path(&f->rig, "eim"), "--fqdn",
@@ -341,13 +380,16 @@ void fleet_open(struct fleet *f, const struct fleet_options *o)
 {
 	*f = (struct fleet){ .o = *o, .open = true };
 	f->has_eim = !o->local && (!o->personality || !strncmp(o->personality, "iot", 3));
-	f->dp_port = free_port();
-	f->eim_port = free_port();
+	f->dp_port = free_port(SOCK_STREAM);
+	f->eim_port = free_port(SOCK_STREAM);
+	f->coap_port = free_port(SOCK_DGRAM);
+	snprintf(f->patience, sizeof(f->patience), "%u", (command_ms(f) - 10000) / 1000);
 	snprintf(f->pki, sizeof(f->pki), PKI "%s", or(o->curve, "nist"));
 	snprintf(f->ci, sizeof(f->ci), "%s/ci.pem", f->pki);
 	rig_open(&f->rig, argv0);
 	make_card(f);
 	make_servers(f);
+	write_key(f);
 	write_config(f);
 	fleet_start_module(f);
 	fleet_start_daemon(f);
@@ -583,7 +625,7 @@ void fleet_expect_result(struct fleet *f, const char *wanted, bool verified)
 	struct json_object *p;
 
 	/* Its exit code is about success, too; some tests want failures. */
-	if (fleet_results(f, RESULT_S) == 3)
+	if (fleet_results(f, f->patience) == 3)
 		fleet_fail(f, "package %u has no result", f->number);
 	p = fleet_package(f);
 	if (fleet_count(p, "results") != 1 || fleet_count(p, "duplicates") || fleet_count(p, "refused") ||
@@ -668,7 +710,7 @@ void fleet_expect_all_settled(struct fleet *f)
 
 void fleet_await_settled(struct fleet *f)
 {
-	unsigned long long end = rig_now_ms() + RESULT_MS;
+	unsigned long long end = rig_now_ms() + command_ms(f);
 
 	/* No event tells of files. */
 	while (!are_files_gone(f) || fleet_ctl(f, "notifications", NULL) ||

@@ -13,6 +13,12 @@
 
 #define FLEET_EID "89049032000000000000000000000163"
 #define FLEET_HOME "89000123456789012341"       /* the profile that is enabled at first */
+#define FLEET_NOWHERE "89000123456789012343"    /* one that has no coverage */
+/* What an eIM offers, as sim-eim init --supported-protocol. */
+#define FLEET_HTTPS "16"
+#define FLEET_COAP "8"
+#define FLEET_BOTH "24"
+#define FLEET_ARGS 12
 
 /* What is NULL or false gets the usual. */
 struct fleet_options {
@@ -22,13 +28,21 @@ struct fleet_options {
 	bool local;                     /* no eIM in any case */
 	const char *ca;                 /* [ipa] ca: a file below tests/vectors/rsp/pki; "": not set */
 	const char *conf;               /* more lines of section [ipa], and more sections */
+	const char *section;            /* lines of section [eim.it], which is for the eIM */
+	const char *env;                /* NAME=VALUE, for the daemon */
 	const char *profile;            /* a second one on the card, as sim-euicc --profile */
+	bool nowhere;                   /* FLEET_NOWHERE is on it, too */
 	const char *memory;             /* of the card, octets */
 	const char *card_ms;            /* that it takes for an APDU: 0 */
 	const char *resend_s;           /* the eIM offers a download again after: 120 */
 	const char *log;                /* what the daemon logs: debug */
-	const char *dp_args[6];         /* for sim-smdp serve */
-	const char *module_args[12];     /* for sim-module, after the usual ones */
+	const char *module_args[FLEET_ARGS];    /* for sim-module, after the usual ones */
+	const char *protocols;          /* that it offers: FLEET_HTTPS */
+	bool coap;                      /* it speaks CoAP, too: [eim.it] says where */
+	const char *key;                /* there; NULL: by certificate */
+	const char *coap_args[FLEET_ARGS];      /* for sim-eim serve */
+	const char *dp_args[FLEET_ARGS];        /* for sim-smdp serve */
+	unsigned patience_s;            /* for a result: 100 */
 };
 
 struct fleet {
@@ -36,7 +50,7 @@ struct fleet {
 	struct fleet_options o;
 	struct rig_program *eim, *dp, *module, *daemon;
 	struct rig_program *ran;        /* of the last command */
-	unsigned eim_port, dp_port;
+	unsigned eim_port, coap_port, dp_port;
 	/*
 	 * What else is done while a program or an event is waited for, NULL: nothing. It is called again and
 	 * again, and waits until it has something to do, or fd (-1: none) can be read, but not for long.
@@ -45,6 +59,7 @@ struct fleet {
 	bool has_eim;
 	bool open;
 	char pki[64], ci[80];
+	char patience[16];
 	/* of the profile that was added last */
 	char iccid[24], code[160], matching[64];
 	unsigned number;                /* of the package that was queued last */

@@ -185,6 +185,23 @@ static void an_order_is_obeyed_by_a_pinned_certificate(void **state)
 	switch_to_b();
 }
 
+/* IpaCapabilities, GSMA SGP.32 2.11.2: this eIM could use either. */
+static void coap_is_declared(void **state)
+{
+	(void)state;
+	start_all(&(struct set){ 0 });
+	MUST("sim-eim", "queue", EID, "data-request", "capabilities");
+	assert_non_null(strstr(await_results(), "capabilities retrieve-https retrieve-coaps"));
+}
+
+static void what_is_switched_off_is_not_declared(void **state)
+{
+	(void)state;
+	start_all(&(struct set){ .section = "transport = coap\n" });
+	MUST("sim-eim", "queue", EID, "data-request", "capabilities");
+	assert_non_null(strstr(await_results(), "capabilities retrieve-coaps"));
+}
+
 static void a_profile_without_coverage_comes_back(void **state)
 {
 	(void)state;
@@ -247,6 +264,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(an_order_is_obeyed_by_key),
 		T(an_order_is_obeyed_by_a_pinned_certificate),
+		T(coap_is_declared),
+		T(what_is_switched_off_is_not_declared),
 		T(a_profile_without_coverage_comes_back),
 		T(a_server_as_the_public_one_is_understood),
 		T(an_answer_that_is_too_long_stops_nothing),

@@ -414,6 +414,10 @@ static void data_comes_in_the_order_of_the_definition(void **state)
 	d.ipa_capabilities = octets_from(caps, n);
 	tlv_put_octets(begin(), 0xa8, d.ipa_capabilities);
 	expect(EX("15.7", "IpaCapabilities: direct"), "capabilities");
+	esipa_capabilities_put(begin(), ESIPA_IPA_DIRECT | ESIPA_IPA_INDIRECT,
+			       ESIPA_IPA_RETRIEVE_HTTPS | ESIPA_IPA_RETRIEVE_COAPS);
+	assert_int_equal(tlv_done(&writer, &n), 0);
+	assert_true(is(octets_from(out, n), "800206C0810206C0"));
 
 	esipa_data_put(begin(), ESIPA_V1_2, &d);
 	expect(EX("15.7", "IpaEuiccDataResponse (default"), "data");

@@ -693,7 +693,7 @@ static void data_is_learned_from(void **state)
 	assert_int_equal(card->token, 5);
 	assert_string_equal(p->outcome,
 			    "data: default-smdp dp.example info1 root-smds ds.example capabilities "
-			    "device token 5");
+			    "retrieve-https device token 5");
 	p = queue("data-request");
 	p->state = SE_SENT;
 	list_first(&card->packages, struct se_package, node)->tx_n = 0;

@@ -128,6 +128,22 @@ static void say_tag(struct se_words *w, uint32_t tag)
 	se_words_add(w, " unknown %X", tag);
 }
 
+/* ipaSupportedProtocols, 2.11.2: bit 0 is the most significant one behind the count of unused bits. */
+static void say_protocols(struct se_words *w, struct octets capabilities)
+{
+	static const char *const names[] = { "retrieve-https", "retrieve-coaps", "inject-https",
+					     "inject-coaps", "proprietary" };
+	struct tlv_doc doc;
+	struct tlv c = tlv_open(&doc, capabilities);
+	struct octets bits;
+
+	(void)tlv_maybe(&c, 0x80);
+	bits = tlv_maybe(&c, 0x81);
+	for (size_t i = 0; bits.n >= 2 && i < ARRAY_SIZE(names); i++)
+		if (bits.p[1] & 0x80 >> i)
+			se_words_add(w, " %s", names[i]);
+}
+
 static void take_data_ok(struct se_eim *e, struct se_card *c, struct tlv body, struct data_parts *d,
 			 struct se_words *w, struct se_acks *acks)
 {
@@ -174,6 +190,7 @@ static void take_data_ok(struct se_eim *e, struct se_card *c, struct tlv body, s
 		case 0xA8:
 			say_tag(w, tag);
 			d->capabilities = tlv_take(&body, tag);
+			say_protocols(w, d->capabilities);
 			break;
 		case 0xA9:
 			say_tag(w, tag);
