@@ -328,6 +328,77 @@ static void an_answer_may_not_come_at_all(void **state)
 	coapbed_expect_nothing(&bed);
 }
 
+static void a_message_may_be_rejected_or_only_acknowledged(void **state)
+{
+	struct octets content;
+	unsigned up;
+
+	(void)state;
+	fault("rst");
+	assert_int_equal(coapbed_poll(&bed, &content), -ECONNRESET);
+	assert_false(bed.client.closed);
+	coapbed_expect_nothing(&bed);
+	/* The client is told that it is heard: it sends nothing again. */
+	fault("ack-only");
+	up = coapbed_counted(&bed, " datagrams up");
+	bed.client.patience_ms = 4000;
+	assert_int_equal(coapbed_poll(&bed, &content), -ETIMEDOUT);
+	assert_int_equal(coapbed_counted(&bed, " datagrams up"), up + 1);
+	coapbed_expect_nothing(&bed);
+}
+
+static void single_blocks_may_be_struck(void **state)
+{
+	(void)state;
+	queue_long();
+	coapbed_dial_own_blocks(&bed);
+	/* Not by what is meant for messages. */
+	fault("http=503");
+	fault("http=408,on=block");
+	assert_int_equal(send_block(0, true, 1024), 0);
+	assert_int_equal(bed.client.code, 408);
+	assert_int_equal(send_block(0, true, 1024), 0);
+	assert_int_equal(bed.client.code, 231);
+	assert_int_equal(send_block(1, false, 100), 0);
+	assert_int_equal(bed.client.code, 503);
+	fault("truncated,on=block");
+	fault("empty,on=block,after=1");
+	for (unsigned k = 0; k < 3; k++) {
+		static const size_t n[] = { 512, 256, 0 };
+
+		assert_int_equal(poll_in_blocks(k, 5), 0);
+		assert_int_equal(bed.client.code, 205);
+		assert_int_equal(bed.client.n, n[k]);
+	}
+	assert_int_equal(poll_in_blocks(3, 5), 0);
+	assert_int_equal(bed.client.n, 512);
+}
+
+static void an_answer_is_kept_for_as_long_as_it_is_told(void **state)
+{
+	(void)state;
+	habits("keep=1");
+	queue_long();
+	coapbed_dial_own_blocks(&bed);
+	assert_int_equal(poll_in_blocks(0, 5), 0);
+	assert_int_equal(poll_in_blocks(1, 5), 0);
+	assert_int_equal(bed.client.code, 205);
+	assert_int_equal(coap_client_await_close(&bed.client, 1200), -ETIMEDOUT);
+	assert_int_equal(poll_in_blocks(2, 5), 0);
+	assert_int_equal(bed.client.code, 400);
+}
+
+static void a_restart_may_be_polite(void **state)
+{
+	(void)state;
+	coapbed_expect_nothing(&bed);
+	coapbed_good(&bed, COAPBED_SIM(&bed, "coaps", "restart", "politely"));
+	assert_int_equal(coap_client_await_close(&bed.client, 10000), 0);
+	coapbed_dial(&bed, "device", COAPBED_KEY);
+	coapbed_expect_nothing(&bed);
+	assert_int_not_equal(COAPBED_SIM(&bed, "coaps", "restart", "rudely"), 0);
+}
+
 /* The client sends its ClientHello again, after a second. */
 static void a_handshake_may_be_lost(void **state)
 {
@@ -412,6 +483,10 @@ int main(int argc, char **argv)
 		TEST(what_is_no_habit_is_said),
 		TEST(faults_of_the_answer_are_those_of_https),
 		TEST(an_answer_may_not_come_at_all),
+		TEST(a_message_may_be_rejected_or_only_acknowledged),
+		TEST(single_blocks_may_be_struck),
+		TEST(an_answer_is_kept_for_as_long_as_it_is_told),
+		TEST(a_restart_may_be_polite),
 		TEST(a_handshake_may_be_lost),
 		TEST(an_answer_may_end_in_the_middle),
 		TEST(an_eim_that_is_away_is_away_for_both),

@@ -389,6 +389,83 @@ static void hellos_are_lost_as_their_owner_wants_it(void **state)
 	}
 }
 
+/* Every second one from the client goes on, cut short, and once more behind it; of the server's nothing. */
+static bool on_look(struct se_lossy *l, struct se_lossy_client *c, bool up, uint8_t *p, size_t *n)
+{
+	(void)l;
+	if (!up || p[2] & 1)
+		return false;
+	*n = 8;
+	se_lossy_send(c, true, p, 4, 20, false);
+	return true;
+}
+
+static void each_datagram_is_what_its_owner_makes_of_it(void **state)
+{
+	(void)state;
+	net.look = on_look;
+	send_number(1);
+	send_number(2);
+	run(&server, 2, 2000);
+	assert_int_equal(server.n, 2);
+	assert_int_equal(server.order[0], 2);
+	assert_int_equal(server.order[1], 2);
+	assert_int_equal(server.last_n, 4);
+	send_to(server.fd, ntohs(server.from.sin_port), "answer", 6);
+	run(&client, 1, 60);
+	assert_int_equal(client.n, 0);
+}
+
+static void who_asks_where_nobody_listens_is_told_so(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	(void)state;
+	send_number(1);
+	run(&server, 1, 2000);
+	assert_int_equal(se_lossy_refuse(&net, true), 0);
+	assert_int_equal(se_lossy_refuse(&net, true), 0);
+	ev_watch_stop(&client.watch);
+	assert_int_equal(connect(client.fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(send(client.fd, "a", 1, 0), 1);
+	assert_int_equal(send(client.fd, "b", 1, 0), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	/* At the same place again, and to the server it is the same client. */
+	assert_int_equal(se_lossy_refuse(&net, false), 0);
+	at = server.from;
+	assert_int_equal(send(client.fd, "nnn", 3, 0), 3);
+	run(&server, 2, 2000);
+	assert_int_equal(server.n, 2);
+	assert_int_equal(server.from.sin_port, at.sin_port);
+}
+
+static void the_servers_part_of_a_handshake_is_sent_again(void **state)
+{
+	uint8_t d[120];
+
+	(void)state;
+	net.sends_again = true;
+	send_to(client.fd, port, d, client_hello(d, 0xc0a8));
+	run(&server, 1, 2000);
+	/* Not who keeps nothing. */
+	send_to(server.fd, ntohs(server.from.sin_port), d, record(d, 22, 0, 3));
+	run(&client, 2, 1300);
+	assert_int_equal(client.n, 1);
+	for (uint8_t message = 2; message <= 14; message += 12)
+		send_to(server.fd, ntohs(server.from.sin_port), d, record(d, 22, 0, message));
+	run(&client, 3, 2000);
+	assert_int_equal(client.n, 3);
+	run(&client, 5, 2000);
+	assert_int_equal(client.n, 5);
+	assert_int_equal(client.last[13], 14);
+	/* Until there is an answer. */
+	send_to(client.fd, port, d, record(d, 22, 0, 16));
+	run(&server, 2, 2000);
+	run(&client, 6, 2300);
+	assert_int_equal(client.n, 5);
+}
+
 static unsigned too_long_n;
 
 static void on_too_long(struct se_lossy *l, uint16_t at, size_t n)
@@ -450,6 +527,9 @@ int main(int argc, char **argv)
 		TEST(hellos_without_the_suite_are_refused_at_once),
 		TEST(a_hello_from_where_there_is_a_session_is_ignored),
 		TEST(hellos_are_lost_as_their_owner_wants_it),
+		TEST(each_datagram_is_what_its_owner_makes_of_it),
+		TEST(who_asks_where_nobody_listens_is_told_so),
+		TEST(the_servers_part_of_a_handshake_is_sent_again),
 		TEST(long_datagrams_are_told_of_and_not_passed_on),
 		TEST(the_client_that_was_silent_longest_makes_room),
 	};

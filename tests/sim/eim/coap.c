@@ -16,6 +16,7 @@
 
 #define DEFAULT_PATH "gsma/rsp2/asn1"
 #define TICK_MS 20u
+#define HANDSHAKE_RETRANSMITS 40
 /* Records carry 29 octets of their own with CCM_8: 13 head, 8 nonce, 8 tag. */
 #define RECORD_OVERHEAD 29u
 
@@ -48,6 +49,7 @@ const char se_coap_habit_help[] =
 	"  idle=SECONDS      close_notify after so much silence (300)\n"
 	"  datagram=OCTETS   a longer CoAP message ends the session\n"
 	"  block=OCTETS      the largest block, 16 to 1024\n"
+	"  keep=SECONDS      how long the rest of an answer in blocks can be fetched (247, anew with each)\n"
 	"  format=NUMBER     Content-Format of answers (none)\n";
 
 static int set_habit(struct se_coap_habits *h, struct text one)
@@ -69,6 +71,8 @@ static int set_habit(struct se_coap_habits *h, struct text one)
 		h->datagram = v;
 	else if (text_eq(name, "block") && v >= 16)
 		h->block = v;
+	else if (text_eq(name, "keep") && v && v <= 86400)
+		h->keep_s = v;
 	else if (text_eq(name, "format") && v <= 65535)
 		h->format = (int32_t)v;
 	else
@@ -148,6 +152,8 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 	se_lossy_name(&c->net, at ? coap_address_get_port(at) : 0, name);
 	switch ((int)event) {
 	case COAP_EVENT_SERVER_SESSION_NEW:
+		/* libcoap ends a handshake that is not done after as many seconds, or so. */
+		coap_session_set_max_retransmit(session, HANDSHAKE_RETRANSMITS);
 		se_log(c->eim, NULL, "  coaps %s connects", name);
 		break;
 	case COAP_EVENT_DTLS_CLOSED:
@@ -254,12 +260,14 @@ static bool set_keys(struct se_coap *c)
 	return coap_context_set_psk2(c->ctx, &psk) == 1;
 }
 
-/* The certificate that HTTPS shows. */
+/* The certificate that HTTPS shows. An eIM that keeps nothing has none. */
 static bool set_certificate(struct se_coap *c)
 {
 	static char cert[PATH_MAX], key[PATH_MAX];
 	coap_dtls_pki_t pki = { .version = COAP_DTLS_PKI_SETUP_VERSION };
 
+	if (!c->eim->dir[0])
+		return true;
 	snprintf(cert, sizeof(cert), "%s/tls.pem", c->eim->dir);
 	snprintf(key, sizeof(key), "%s/tls.key.pem", c->eim->dir);
 	pki.pki_key.key_type = COAP_PKI_KEY_PEM;
@@ -412,13 +420,16 @@ static const char *on_where(struct se_transport *t)
 	return of_face(t)->where;
 }
 
-/* As after a crash: no close_notify, no session, the same port. */
-static int restart(struct se_coap *c, FILE *out)
+/*
+ * No session any more, the same port. As after a crash: without a word; or, as a program that ends in
+ * good order, with a close_notify to everybody.
+ */
+static int restart(struct se_coap *c, bool politely, FILE *out)
 {
 	uint16_t port = ntohs(c->net.server.sin_port);
 	char why[256];
 
-	se_lossy_deafen(&c->net, true);
+	se_lossy_deafen(&c->net, !politely);
 	close_context(c);
 	se_lossy_drain(&c->net);
 	se_lossy_deafen(&c->net, !se_server_is_up(c->server));
@@ -427,7 +438,7 @@ static int restart(struct se_coap *c, FILE *out)
 		return SE_EXIT_USAGE;
 	}
 	c->net.server.sin_port = htons(port);
-	se_log(c->eim, NULL, "~ coaps restarted, all sessions forgotten");
+	se_log(c->eim, NULL, "~ coaps restarted, all sessions %s", politely ? "closed" : "forgotten");
 	return SE_EXIT_OK;
 }
 
@@ -448,7 +459,9 @@ static int on_command(struct se_transport *t, int argc, char *const *argv, FILE 
 	} else if (!strcmp(word, "rebind") && argc == 1) {
 		fprintf(out, "%u\n", se_lossy_rebind(&c->net));
 	} else if (!strcmp(word, "restart") && argc == 1) {
-		return restart(c, out);
+		return restart(c, false, out);
+	} else if (!strcmp(word, "restart") && argc == 2 && !strcmp(argv[1], "politely")) {
+		return restart(c, true, out);
 	} else {
 		fprintf(out, "sim-eim coaps: %s is not understood, see sim-eim coaps --help\n",
 				word);
@@ -510,6 +523,8 @@ int se_coap_start(struct se_server *s, const struct se_coap_wish *wish, char why
 	c->net.fd = -1;
 	c->net.too_long = on_too_long;
 	c->net.lose_hello = on_hello;
+	/* As a server libcoap leaves GnuTLS no way to do that. */
+	c->net.sends_again = coap_get_tls_library_version()->type == COAP_TLS_LIBRARY_GNUTLS;
 	c->watch.ready = on_ready;
 	c->tick.fired = on_tick;
 	c->turn.run = on_turn;

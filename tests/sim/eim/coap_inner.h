@@ -24,6 +24,8 @@ struct se_coap_habits {
 	uint32_t idle_s;                /* close_notify after so much silence; 0: libcoap's 300 */
 	uint32_t datagram;              /* CoAP messages above this end the session; 0: none do */
 	uint32_t block;                 /* largest block; 0: 1024 */
+	uint32_t keep_s;                /* an answer is forgotten so long after it was made; 0: EXCHANGE_LIFETIME
+					   after somebody has asked for some of it */
 	int32_t format;                 /* Content-Format of answers; -1 none */
 };
 

@@ -6,7 +6,8 @@
 #include "sim/eim/coap_inner.h"
 #include "sim/eim/spoil.h"
 
-#define KEEP_MS 60000u                  /* how long an answer can be fetched in blocks */
+#define EXCHANGE_LIFETIME_MS 247000u    /* RFC 7252 4.8.2 */
+#define MAX_RETRANSMIT 4                /* the same */
 #define OCTET_STREAM 42u
 
 struct se_coap_peer *se_coap_peer_of(struct se_coap *c, coap_session_t *session)
@@ -26,6 +27,8 @@ struct se_coap_peer *se_coap_peer_of(struct se_coap *c, coap_session_t *session)
 	list_add(&c->peers, &p->node);
 	c->n++;
 	coap_session_set_app_data(session, p);
+	/* The handshake is done. */
+	coap_session_set_max_retransmit(session, MAX_RETRANSMIT);
 	return p;
 }
 
@@ -236,7 +239,7 @@ static void reply_with(struct se_coap_job *j, unsigned status, int32_t format)
 		se_body_done(d);
 		d->body = take(x->response);
 		d->n = code == 204 ? 0 : x->response_n;
-		d->until_ms = ev_now_ms() + KEEP_MS;
+		d->until_ms = ev_now_ms() + (h->keep_s ? h->keep_s * 1000 : EXCHANGE_LIFETIME_MS);
 		d->head.code = code;
 		d->head.has_format = code == 205 && format >= 0;
 		d->head.format = format >= 0 ? (uint32_t)format : 0;
@@ -263,6 +266,38 @@ static void drop(struct se_coap_job *j, bool close)
 		se_coap_peer_close(p);
 }
 
+/* A RST, where the message has not been acknowledged yet. */
+static void reject(struct se_coap_job *j)
+{
+	struct se_coap_peer *p = j->peer;
+	bool open = j->response || p->coap->habits.late_ack;
+	coap_pdu_t *pdu = open ? coap_pdu_init(COAP_MESSAGE_RST, COAP_EMPTY_CODE, j->mid, 0) : NULL;
+
+	if (pdu)
+		coap_send(p->session, pdu);
+	drop(j, false);
+}
+
+/* True: there is no answer, by a fault, and no job any more. */
+static bool withheld(struct se_coap_job *j, enum se_fault_on on)
+{
+	struct se_eim *e = j->peer->coap->eim;
+	struct se_exchange *x = &j->x;
+
+	x->on = on;
+	if (se_strikes(e, x, SE_FAULT_NO_ANSWER, NULL))
+		drop(j, false);
+	else if (se_strikes(e, x, SE_FAULT_RESET, NULL))
+		drop(j, true);
+	else if (se_strikes(e, x, SE_FAULT_RST, NULL))
+		reject(j);
+	else if (se_strikes(e, x, SE_FAULT_ACK_ONLY, NULL))
+		job_free(j);
+	else
+		return false;
+	return true;
+}
+
 /* Everything about the answer is known: as it is, or as the faults want it. Frees the job. */
 static void respond(struct se_coap_job *j)
 {
@@ -277,14 +312,8 @@ static void respond(struct se_coap_job *j)
 	uint32_t number;
 
 	p->card = x->card;
-	if (se_strikes(e, x, SE_FAULT_NO_ANSWER, NULL)) {
-		drop(j, false);
+	if (withheld(j, x->on))
 		return;
-	}
-	if (se_strikes(e, x, SE_FAULT_RESET, NULL)) {
-		drop(j, true);
-		return;
-	}
 	se_spoil(e, x);
 	if (se_strikes(e, x, SE_FAULT_HTTP, value))
 		status = se_fault_number(value, 500);
@@ -354,6 +383,27 @@ static void look_at_head(struct se_coap_peer *p, const coap_pdu_t *request)
 		       format);
 }
 
+/* One block, as it is or as the faults want it. Frees the job. */
+static void give_block(struct se_coap_job *j, struct se_coap_reply *r)
+{
+	struct se_eim *e = j->peer->coap->eim;
+	char value[SE_FAULT_VALUE_MAX] = "";
+
+	if (withheld(j, SE_ON_BLOCK))
+		return;
+	if (se_strikes(e, &j->x, SE_FAULT_HTTP, value))
+		text_reply(r, se_fault_number(value, 500), "");
+	if (se_strikes(e, &j->x, SE_FAULT_TRUNCATED, NULL))
+		r->n /= 2;
+	if (se_strikes(e, &j->x, SE_FAULT_EMPTY, NULL))
+		r->n = 0;
+	if (se_strikes(e, &j->x, SE_FAULT_GARBAGE, NULL))
+		for (size_t i = 0; i < r->n; i++)
+			r->data[i] = (uint8_t)se_fault_roll(&e->faults, 256);
+	give(j, r);
+	job_free(j);
+}
+
 static void dispatch(struct se_coap_job *j, struct octets body)
 {
 	struct se_coap_peer *p = j->peer;
@@ -390,8 +440,7 @@ static void upload(struct se_coap_job *j, const coap_pdu_t *request, struct octe
 	case SE_UPLOAD_MORE:
 		r.has_block1 = true;
 		r.block1 = j->block1;
-		give(j, &r);
-		job_free(j);
+		give_block(j, &r);
 		return;
 	case SE_UPLOAD_WHOLE:
 		dispatch(j, octets_from(p->upload.body, p->upload.n));
@@ -429,12 +478,16 @@ static void next_block(struct se_coap_job *j)
 		drop(j, p->closes);
 		return;
 	}
-	if (!p->answer.body || ev_now_ms() > p->answer.until_ms)
+	if (!p->answer.body || ev_now_ms() > p->answer.until_ms) {
 		refuse(j, 400, "empty input");
-	else if (!se_body_block(&p->answer, &j->block2, true, &r))
+	} else if (!se_body_block(&p->answer, &j->block2, true, &r)) {
 		refuse(j, 400, "there is no such block");
-	else
-		give(j, &r);
+	} else {
+		if (!p->coap->habits.keep_s)
+			p->answer.until_ms = ev_now_ms() + EXCHANGE_LIFETIME_MS;
+		give_block(j, &r);
+		return;
+	}
 	job_free(j);
 }
 

@@ -431,7 +431,7 @@ static const struct command commands[] = {
 	  "sim-eim cancel EID [NUMBER]: takes one package, or all that have no result, out of the queue.\n" },
 	{ "fault", run_fault,
 	  "sim-eim fault [add] FAULT… | list | clear\n"
-	  "  FAULT = KIND[=VALUE][,on=get|result|notify|rsp|any][,count=N|forever][,after=N][,chance=PERCENT]\n"
+	  "  FAULT = KIND[=VALUE][,on=get|result|notify|rsp|any|block][,count=N|forever][,after=N][,chance=PERCENT]\n"
 	  "On the connection:  tls-reset reset no-answer slow=MS close stall unreachable=SECONDS\n"
 	  "                    lost-after-switch=SECONDS (0: until sim-eim reachable)\n"
 	  "In HTTP:            http=STATUS content-type=TYPE garbage truncated empty\n"
@@ -450,7 +450,8 @@ static const struct command commands[] = {
 	  "sim-eim coaps net RULES | none: loss=PERCENT loss-up= loss-down= duplicate= reorder= delay=MS\n"
 	  "  jitter=MS seed=N, with commas between them. up is towards the eIM.\n"
 	  "sim-eim coaps rebind: every client has another address, as behind a NAT that forgot it.\n"
-	  "sim-eim coaps restart: forgets every session without a word, as a program that crashed.\n"
+	  "sim-eim coaps restart [politely]: forgets every session without a word, as a program that crashed; or\n"
+	  "  closes it, as one that ends in good order.\n"
 	  "sim-eim coaps habits LIST | none: see serve --help.\n" },
 	{ "list", run_list, "sim-eim list [EID]: the cards, or the packages of one.\n" },
 	{ "results", run_results,

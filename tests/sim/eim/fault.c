@@ -10,6 +10,8 @@ const char *const se_fault_names[_SE_FAULT_MAX] = {
 	[SE_FAULT_SLOW] = "slow",
 	[SE_FAULT_CLOSE] = "close",
 	[SE_FAULT_STALL] = "stall",
+	[SE_FAULT_ACK_ONLY] = "ack-only",
+	[SE_FAULT_RST] = "rst",
 	[SE_FAULT_UNREACHABLE] = "unreachable",
 	[SE_FAULT_LOST_AFTER_SWITCH] = "lost-after-switch",
 	[SE_FAULT_HTTP] = "http",
@@ -33,6 +35,7 @@ const char *const se_on_names[_SE_ON_MAX] = {
 	[SE_ON_RESULT] = "result",
 	[SE_ON_NOTIFY] = "notify",
 	[SE_ON_RSP] = "rsp",
+	[SE_ON_BLOCK] = "block",
 };
 
 void se_faults_init(struct se_faults *f, uint32_t seed)
@@ -116,13 +119,19 @@ void se_fault_clear(struct se_faults *f)
 	f->n = 0;
 }
 
+/* A block is no message: only who asks for blocks means them. */
+static bool is_meant(const struct se_fault *one, enum se_fault_on on)
+{
+	return one->on == on || (one->on == SE_ON_ANY && on != SE_ON_BLOCK);
+}
+
 bool se_fault_strikes(struct se_faults *f, enum se_fault_kind kind, enum se_fault_on on,
 		      char ret_value[SE_FAULT_VALUE_MAX])
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct se_fault *one = &f->list[i];
 
-		if (one->kind != kind || (one->on != SE_ON_ANY && one->on != on))
+		if (one->kind != kind || !is_meant(one, on))
 			continue;
 		if (one->after) {
 			one->after--;

@@ -1,7 +1,7 @@
 /*
  * Faults on demand. Each is armed by one line of text and applies to the messages it names:
  *
- *     KIND[=VALUE][,on=get|result|notify|rsp|any][,count=N|forever][,after=N][,chance=PERCENT]
+ *     KIND[=VALUE][,on=get|result|notify|rsp|any|block][,count=N|forever][,after=N][,chance=PERCENT]
  *
  * It lets `after` messages pass, then strikes `count` times (1 unless told otherwise), each time
  * with the given chance. The dice have a seed, so a run can be repeated.
@@ -23,6 +23,8 @@ enum se_fault_kind {
 	SE_FAULT_SLOW,                  /* answers after VALUE ms */
 	SE_FAULT_CLOSE,                 /* closes in the middle of the body */
 	SE_FAULT_STALL,                 /* stops in the middle of the body, stays connected */
+	SE_FAULT_ACK_ONLY,              /* CoAP: acknowledges, and then stays silent */
+	SE_FAULT_RST,                   /* CoAP: rejects the message */
 	SE_FAULT_UNREACHABLE,           /* no listener for VALUE seconds, 0 until told */
 	SE_FAULT_LOST_AFTER_SWITCH,     /* the same, once a package that switches has been sent */
 	/* HTTP */
@@ -50,6 +52,7 @@ enum se_fault_on {
 	SE_ON_RESULT,                   /* ProvideEimPackageResult */
 	SE_ON_NOTIFY,                   /* HandleNotification */
 	SE_ON_RSP,                      /* the four functions of an indirect download */
+	SE_ON_BLOCK,                    /* CoAP: a block that is not a request's last or an answer's first */
 	_SE_ON_MAX
 };
 

@@ -10,11 +10,25 @@
 #include "core/util.h"
 
 #define REORDER_MS 200u
+#define FLIGHT_MAX 6144
+#define FLIGHT_DATAGRAMS 12
+#define FLIGHT_AGAIN_MS 1000u
+#define FLIGHT_GIVE_UP_MS 32000u
 
 /* Content types, and where the epoch is, in a DTLS record's head. */
-enum { DTLS_ALERT = 21, DTLS_HANDSHAKE = 22, DTLS_DATA = 23 };
+enum { DTLS_CCS = 20, DTLS_ALERT = 21, DTLS_HANDSHAKE = 22, DTLS_DATA = 23 };
 #define DTLS_HEAD 13
 #define CLIENT_HELLO 1
+#define HELLO_VERIFY_REQUEST 3
+
+/* The server's latest part of a handshake, RFC 6347 4.2.4. */
+struct flight {
+	uint8_t octets[FLIGHT_MAX];
+	size_t ends[FLIGHT_DATAGRAMS], n;
+	struct ev_alarm alarm;          /* until there is an answer */
+	unsigned again_ms;
+	bool answered;
+};
 
 struct se_lossy_client {
 	struct list_node node;
@@ -25,6 +39,7 @@ struct se_lossy_client {
 	uint16_t port;                  /* of ours there */
 	unsigned swallow;
 	bool established;               /* application data has been seen from it */
+	struct flight flight;
 };
 
 /* A datagram on its way. */
@@ -68,6 +83,7 @@ static void seed(struct se_lossy *l, uint32_t value)
 /* --- clients ---------------------------------------------------------------------------------- */
 
 static void on_answer(struct ev_watch *w, unsigned what);
+static void on_flight_again(struct ev_alarm *a);
 static void waiting_free(struct waiting *d);
 
 static void forget_waiting(struct se_lossy *l, const struct se_lossy_client *c, bool up_too)
@@ -84,6 +100,7 @@ static void client_free(struct se_lossy_client *c)
 {
 	forget_waiting(c->net, c, true);
 	ev_watch_stop(&c->watch);
+	ev_alarm_stop(&c->flight.alarm);
 	if (c->fd >= 0)
 		close(c->fd);
 	list_del(&c->node);
@@ -153,6 +170,7 @@ static struct se_lossy_client *client_new(struct se_lossy *l, const struct socka
 	c->at = *at;
 	c->fd = -1;
 	c->watch.ready = on_answer;
+	c->flight.alarm.fired = on_flight_again;
 	list_add(&l->clients, &c->node);
 	l->n++;
 	if (client_dial(c) < 0) {
@@ -323,7 +341,62 @@ static bool stopped_by_habit(struct se_lossy_client *c, const uint8_t *p, size_t
 	return l->one_handshake && c->established;
 }
 
+/* --- handshakes on bad ways ------------------------------------------------------------------- */
+
+/* What is in it is as it was, record numbers included: a client that has it already passes it over. */
+static void on_flight_again(struct ev_alarm *a)
+{
+	struct se_lossy_client *c = container_of(a, struct se_lossy_client, flight.alarm);
+	struct flight *f = &c->flight;
+
+	for (size_t k = 0, at = 0; k < f->n && !c->net->deaf; at = f->ends[k++])
+		travel(c, false, f->octets + at, f->ends[k] - at);
+	f->again_ms *= 2;
+	if (f->again_ms < FLIGHT_GIVE_UP_MS)
+		ev_alarm_start(&f->alarm, f->again_ms);
+}
+
+/* A HelloVerifyRequest is none: who sends it keeps nothing. */
+static bool is_of_flight(const uint8_t *p, size_t n)
+{
+	return n > DTLS_HEAD && (p[0] == DTLS_HANDSHAKE || p[0] == DTLS_CCS) &&
+	       !(is_record(p, n, DTLS_HANDSHAKE, 0) && p[DTLS_HEAD] == HELLO_VERIFY_REQUEST);
+}
+
+static void keep_flight(struct se_lossy_client *c, bool up, const uint8_t *p, size_t n)
+{
+	struct flight *f = &c->flight;
+	size_t at = f->n ? f->ends[f->n - 1] : 0;
+
+	if (!c->net->sends_again)
+		return;
+	if (up || !is_of_flight(p, n)) {
+		/* The client goes on, or it is over. */
+		ev_alarm_stop(&f->alarm);
+		f->answered = true;
+		return;
+	}
+	if (f->answered)
+		f->n = at = 0;
+	f->answered = false;
+	if (f->n == FLIGHT_DATAGRAMS || at + n > FLIGHT_MAX)
+		return;
+	memcpy(f->octets + at, p, n);
+	f->ends[f->n++] = at + n;
+	f->again_ms = FLIGHT_AGAIN_MS;
+	ev_alarm_start(&f->alarm, f->again_ms);
+}
+
 /* --- sockets ---------------------------------------------------------------------------------- */
+
+static bool is_let_through(struct se_lossy_client *c, bool up, uint8_t *p, ssize_t *n)
+{
+	size_t left = (size_t)*n;
+	bool good = !c->net->look || c->net->look(c->net, c, up, p, &left);
+
+	*n = (ssize_t)left;
+	return good;
+}
 
 static void read_answers(struct se_lossy_client *c)
 {
@@ -341,7 +414,8 @@ static void read_answers(struct se_lossy_client *c)
 			l->counts.swallowed++;
 			continue;
 		}
-		if (!l->deaf)
+		keep_flight(c, false, buf, (size_t)n);
+		if (!l->deaf && is_let_through(c, false, buf, &n))
 			travel(c, false, buf, (size_t)n);
 	}
 }
@@ -375,17 +449,43 @@ static void on_request(struct ev_watch *w, unsigned what)
 			continue;
 		list_del(&c->node);
 		list_add(&l->clients, &c->node);
-		if (!stopped_by_habit(c, buf, (size_t)n))
+		keep_flight(c, true, buf, (size_t)n);
+		if (!stopped_by_habit(c, buf, (size_t)n) && is_let_through(c, true, buf, &n))
 			travel(c, true, buf, (size_t)n);
 	}
 }
 
+static int listen_at(struct se_lossy *l)
+{
+	socklen_t n = sizeof(l->at);
+	int r;
+
+	l->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&l->at, sizeof(l->at)) < 0 ||
+	    getsockname(l->fd, (struct sockaddr *)&l->at, &n) < 0) {
+		r = -errno;
+		if (l->fd >= 0)
+			close(l->fd);
+		l->fd = -1;
+		return r;
+	}
+	ev_watch_start(&l->watch, l->fd, EV_IN);
+	return 0;
+}
+
+static void stop_listening(struct se_lossy *l)
+{
+	ev_watch_stop(&l->watch);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+}
+
 int se_lossy_open(struct se_lossy *l, const char *address, uint16_t *port, uint16_t server_port)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(*port) };
-	socklen_t n = sizeof(at);
-	int r = 0;
+	int r;
 
+	l->at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(*port) };
 	l->server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(server_port),
 					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	list_init(&l->clients);
@@ -394,34 +494,23 @@ int se_lossy_open(struct se_lossy *l, const char *address, uint16_t *port, uint1
 	if (!l->dice)
 		seed(l, 1);
 	l->fd = -1;
-	if (inet_pton(AF_INET, address, &at.sin_addr) != 1)
+	if (inet_pton(AF_INET, address, &l->at.sin_addr) != 1)
 		return -EINVAL;
-	l->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    getsockname(l->fd, (struct sockaddr *)&at, &n) < 0)
-		r = -errno;
-	if (r < 0) {
-		if (l->fd >= 0)
-			close(l->fd);
-		l->fd = -1;
-		return r;
-	}
-	*port = ntohs(at.sin_port);
-	ev_watch_start(&l->watch, l->fd, EV_IN);
-	return 0;
+	r = listen_at(l);
+	if (r == 0)
+		*port = ntohs(l->at.sin_port);
+	return r;
 }
 
 void se_lossy_close(struct se_lossy *l)
 {
 	struct se_lossy_client *c;
 
-	if (l->fd < 0)
-		return;
+	if (!l->clients.next)
+		return;         /* it was never opened */
 	while ((c = list_first(&l->clients, struct se_lossy_client, node)))
 		client_free(c);
-	ev_watch_stop(&l->watch);
-	close(l->fd);
-	l->fd = -1;
+	stop_listening(l);
 }
 
 /* --- orders ----------------------------------------------------------------------------------- */
@@ -536,6 +625,22 @@ void se_lossy_drain(struct se_lossy *l)
 void se_lossy_deafen(struct se_lossy *l, bool deaf)
 {
 	l->deaf = deaf;
+}
+
+int se_lossy_refuse(struct se_lossy *l, bool refuse)
+{
+	if (refuse == (l->fd < 0))
+		return 0;
+	if (!refuse)
+		return listen_at(l);
+	stop_listening(l);
+	return 0;
+}
+
+void se_lossy_send(struct se_lossy_client *c, bool up, const uint8_t *p, size_t n, unsigned ms,
+		   bool behind_next)
+{
+	hold(c, up, p, n, ms, behind_next);
 }
 
 void se_lossy_swallow(struct se_lossy *l, uint16_t port)

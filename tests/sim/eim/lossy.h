@@ -30,20 +30,26 @@ struct se_lossy_rules {
 	uint32_t seed;
 };
 
+struct se_lossy_client;
+
 struct se_lossy_counts {
 	unsigned up, down;              /* as they came, before anything happened to them */
 	unsigned lost, duplicated, reordered, swallowed, refused, rebound;
 };
 
-struct se_lossy_client;
-
 struct se_lossy {
 	/* Set by the owner, may change at any time. */
 	unsigned datagram_max;          /* longer ones from clients are not passed on; 0: all are */
+	bool sends_again;               /* the server does not send its part of a handshake again by itself */
 	bool needs_ccm8;                /* see the habit of that name in coap.h */
 	bool one_handshake;
 	/* A ClientHello from where there is no session: true if it is lost. May be NULL. */
 	bool (*lose_hello)(struct se_lossy *l);
+	/*
+	 * Each datagram, before the dice: false, it is not passed on. What is in it may be changed, and
+	 * *n made less. May be NULL.
+	 */
+	bool (*look)(struct se_lossy *l, struct se_lossy_client *c, bool up, uint8_t *p, size_t *n);
 	/* A datagram above datagram_max, from the client behind this port of ours. May be NULL. */
 	void (*too_long)(struct se_lossy *l, uint16_t port, size_t n);
 	/* lossy.c only */
@@ -51,7 +57,8 @@ struct se_lossy {
 	struct se_lossy_counts counts;
 	uint32_t dice;
 	struct ev_watch watch;
-	int fd;                         /* towards clients */
+	int fd;                         /* towards clients; -1: they are refused */
+	struct sockaddr_in at;          /* where that is */
 	struct sockaddr_in server;
 	struct list_node clients, waiting;
 	unsigned n, waiting_n;
@@ -75,6 +82,12 @@ unsigned se_lossy_rebind(struct se_lossy *l);
 void se_lossy_drain(struct se_lossy *l);
 /* Nothing passes in either direction until this is undone. */
 void se_lossy_deafen(struct se_lossy *l, bool deaf);
+
+/* Nobody listens for clients, who are told so (ICMP), until this is undone. -errno: it cannot be. */
+int se_lossy_refuse(struct se_lossy *l, bool refuse);
+/* One more datagram on its way, as from the other end: after so long; or, also, behind the next one. */
+void se_lossy_send(struct se_lossy_client *c, bool up, const uint8_t *p, size_t n, unsigned ms,
+		   bool behind_next);
 
 /*
  * The next datagram from the server to its client at this port of ours (not the client's own) is
