@@ -233,8 +233,9 @@ int ipa_download_report(struct proc *p)
 /* One that answers but refuses, again and again, must not be in the way of what it has for us. */
 static bool is_refusal(const struct cause *why)
 {
-	return why->kind == CAUSE_REFUSED && why->from && !strcmp(why->from, "http") &&
-	       why->code >= 400 && why->code < 500;
+	int status = ipa_status_of(why);
+
+	return status >= 400 && status < 500;
 }
 
 enum step_verdict ipa_download_reported(struct proc *p)

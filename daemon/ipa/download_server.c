@@ -226,13 +226,16 @@ int ipa_server_cancel(struct ipa_download *d, struct octets bf41)
 /* Trouble on the way and in the server's house may be gone at the next try (sgp32 12.4). */
 static bool may_pass(const struct cause *why)
 {
+	int status = ipa_status_of(why);
+
 	switch (why->kind) {
 	case CAUSE_TIMEOUT:
 	case CAUSE_LINK_LOST:
 		return true;
 	case CAUSE_REFUSED:
-		return why->from && ((!strcmp(why->from, "http") && why->code >= 500) ||
-				     !strcmp(why->from, "connect") || !strcmp(why->from, "name"));
+		/* In CoAP 408 is a body of which a block was lost; 429: asked too often. */
+		return status >= 500 || status == 408 || status == 429 ||
+		       (why->from && (!strcmp(why->from, "connect") || !strcmp(why->from, "name")));
 	case CAUSE_NONE:
 	case CAUSE_MALFORMED:
 	case CAUSE_CANCELLED:
@@ -270,11 +273,23 @@ static int unreadable(struct ipa_download *d, enum es9p_function f, int cancel, 
 	return -1;
 }
 
+/*
+ * It has another session in mind than we: it was started again, or has had a request before whose answer
+ * was lost on the way here. A new session may do.
+ */
+static int begin_anew(struct ipa_download *d)
+{
+	d->again = true;
+	return ES10B_CANCEL_TIMEOUT;
+}
+
 /* The server's no, in its numbers, ours and its words. */
 static int refused(struct ipa_download *d, enum es9p_function f, int cancel, const struct es9p_status *s)
 {
 	const char *words = es9p_status_words(s);
 
+	if (!strcmp(s->subject, "8.10.1") && !strcmp(s->reason, "3.9"))
+		cancel = begin_anew(d);
 	ipa_download_fail(d, cancel, (struct cause){ CAUSE_REFUSED, from(d), -1, NULL },
 			  "%s: %s%s%s%s%s%s%s%s", es9p_function_name(f), words ? words : "failed",
 			  s->subject[0] ? " (" : "", s->subject, s->subject[0] ? "/" : "", s->reason,
@@ -285,6 +300,8 @@ static int refused(struct ipa_download *d, enum es9p_function f, int cancel, con
 static int refused_by_eim(struct ipa_download *d, enum es9p_function f, int cancel,
 			  enum esipa_codes codes, int error)
 {
+	if (!strcmp(esipa_error_name(codes, error), "invalidTransactionId"))
+		cancel = begin_anew(d);
 	ipa_download_fail(d, cancel, (struct cause){ CAUSE_REFUSED, "eim", error, NULL }, "%s: %s (%d)",
 			  es9p_function_name(f), esipa_error_name(codes, error), error);
 	return -1;

@@ -315,6 +315,14 @@ int ipa_ask_eim(struct ipa *i, struct eim_link *link, const struct tlv_out *w, u
 	return r < 0 ? r : ipa_ask_eim_raw(i, link, octets_from(i->request, n), patience_ms);
 }
 
+int ipa_status_of(const struct cause *why)
+{
+	bool said = why->kind == CAUSE_REFUSED && why->from &&
+		    (!strcmp(why->from, "http") || !strcmp(why->from, "coap"));
+
+	return said && why->code >= 400 ? why->code : 0;
+}
+
 enum step_verdict ipa_eim_failed(struct proc *p)
 {
 	struct ipa *i = ipa_of(p);

@@ -126,10 +126,10 @@ static enum blockwise_verdict fail(struct net_error *why, enum cause_kind kind, 
 
 /* The answer does not go on as it began: once, all is asked anew. */
 static enum blockwise_verdict start_over(struct blockwise *b, const struct blockwise_answer *a,
-					 struct net_error *why, const char *what)
+					 struct net_error *why, enum cause_kind kind, const char *what)
 {
 	if (b->restarted)
-		return fail(why, CAUSE_MALFORMED, a->code, what);
+		return fail(why, kind, a->code, what);
 	b->restarted = true;
 	blockwise_again(b);
 	return BLOCKWISE_SEND;
@@ -175,7 +175,7 @@ static enum blockwise_verdict take_block(struct blockwise *b, const struct block
 		return BLOCKWISE_SEND;
 	}
 	if (b->has_size2 && b->phase == BLOCKWISE_DOWNLOAD && b->size2 != b->answer_n)
-		return start_over(b, a, why, "the answer is not as long as it was said to be");
+		return start_over(b, a, why, CAUSE_MALFORMED, "the answer is not as long as it was said to be");
 	return BLOCKWISE_DONE;
 }
 
@@ -203,15 +203,15 @@ static enum blockwise_verdict take_answer(struct blockwise *b, const struct bloc
 static enum blockwise_verdict take_more(struct blockwise *b, const struct blockwise_answer *a,
 					struct net_error *why)
 {
-	/* The server has forgotten it; from another port, or after a minute, that is usual. */
+	/* The server has forgotten it; from another port, or after a minute, that is usual: the way's fault. */
 	if (class_of(a->code) != 2)
-		return start_over(b, a, why, "the answer breaks off");
+		return start_over(b, a, why, CAUSE_LINK_LOST, "the answer breaks off");
 	if (!a->has_block2)
-		return start_over(b, a, why, "a block was asked for, and another answer came");
+		return start_over(b, a, why, CAUSE_MALFORMED, "a block was asked for, and another answer came");
 	if ((uint64_t)a->block2.num * coap_block_size(a->block2.szx) != b->answer_n)
-		return start_over(b, a, why, "another block came than was asked for");
+		return start_over(b, a, why, CAUSE_MALFORMED, "another block came than was asked for");
 	if (!octets_same(octets_from(b->etag, b->etag_n), a->etag))
-		return start_over(b, a, why, "the answer has changed in its middle");
+		return start_over(b, a, why, CAUSE_MALFORMED, "the answer has changed in its middle");
 	return take_block(b, a, why);
 }
 
@@ -280,7 +280,7 @@ enum blockwise_verdict blockwise_judge(struct blockwise *b, const struct blockwi
 	if (uploading && a->code == TOO_LARGE)
 		return without_blocks(b, a, why);
 	if (uploading && a->code == INCOMPLETE)
-		return start_over(b, a, why, "the server loses blocks");
+		return start_over(b, a, why, CAUSE_MALFORMED, "the server loses blocks");
 	if (uploading && !is_last(b))
 		return judge_block(b, a, why);
 	if (a->code == CONTINUE)

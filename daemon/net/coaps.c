@@ -26,6 +26,7 @@
 #define LOST_MS         1000    /* a handshake that ends earlier does so for a reason */
 #define LOOK_MS         1000    /* how often a wait is looked at */
 #define PING_GAP_MS     4000    /* before the server's limit; and between two pings */
+#define PATIENCES       10      /* how long an answer may take that comes in blocks, steadily */
 #define MESSAGE_HEAD    (4 + 8 + 1)
 
 enum coaps_state {
@@ -56,6 +57,8 @@ struct coaps {
 	bool uploading;                 /* the block before was one of the body: same token */
 	bool reused;                    /* the association is from before this request */
 	bool sent, replaced;
+	bool insisted;                  /* the latest block went out more often than it may */
+	uint64_t ends_ms;               /* whatever comes in until then */
 	bool no_blocks;                 /* learned: takes no Block1 */
 	unsigned datagram;              /* no longer message is sent whole … */
 	bool cut;                       /* … nor otherwise: learned */
@@ -114,7 +117,8 @@ static void drop_request(struct coaps *c)
 	ev_alarm_stop(&c->deadline);
 	ev_alarm_stop(&c->look);
 	ev_task_stop(&c->task);
-	c->no_blocks |= c->blocks.refuses_blocks;
+	/* Where there is no way without blocks either, it was perhaps not the blocks: the next one finds out. */
+	c->no_blocks = (c->no_blocks || c->blocks.refuses_blocks) && !c->blocks.too_large;
 	blockwise_free(&c->blocks);
 	c->request = NULL;
 }
@@ -389,7 +393,6 @@ static int start_blocks(struct coaps *c)
 		.whole_max = whole_max(c, c->datagram),
 		.anyway_max = whole_max(c, c->cut ? DATAGRAM : COAPS_DATAGRAM_MAX),
 		.szx = szx_of(c->server.block),
-		.upload = !c->server.no_upload && !c->no_blocks,
 		.answer_max = c->request->answer_max,
 	};
 	uint8_t tag[COAP_TAG_LEN];
@@ -397,6 +400,7 @@ static int start_blocks(struct coaps *c)
 
 	if (r < 0)
 		return r;
+	o.upload = !c->server.no_upload && !(c->no_blocks && c->request->body_n <= o.anyway_max);
 	blockwise_start(&c->blocks, &o, octets_from(c->request->body, c->request->body_n), tag);
 	c->blocks.too_large = !o.upload && c->request->body_n > o.anyway_max;
 	return c->blocks.too_large ? -EMSGSIZE : 0;
@@ -429,6 +433,16 @@ static void show(struct coaps *c)
 	q->grown(q);
 }
 
+/* There is a block more than before: patience begins anew, but not for ever. */
+static void go_on(struct coaps *c)
+{
+	uint64_t now = ev_now_ms(), left = c->ends_ms > now ? c->ends_ms - now : 0;
+
+	ev_alarm_start(&c->deadline, (unsigned)MIN(left, (uint64_t)c->request->patience_ms));
+	c->insisted = false;
+	send_message(c);
+}
+
 static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer *a)
 {
 	struct coaps *c = container_of(u, struct coaps, user);
@@ -440,7 +454,7 @@ static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer
 	case BLOCKWISE_SEND:
 		if (c->request->grown && c->blocks.answer_n)
 			show(c);
-		send_message(c);
+		go_on(c);
 		break;
 	case BLOCKWISE_DONE:
 		finish(c, NULL);
@@ -497,10 +511,27 @@ static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 	}
 }
 
+/*
+ * In the middle of a long answer it costs all of it to be wrong. Where the way has been losing much, it
+ * has lost these more likely than that nobody is there any more; and asking for a block again is harmless.
+ */
+static bool insist(struct coaps *c)
+{
+	const struct udp_figures *f = coap_assoc_figures(c->assoc);
+
+	if (c->insisted || c->blocks.phase != BLOCKWISE_DOWNLOAD || f->received * 4 >= f->sent * 3)
+		return false;
+	c->insisted = true;
+	send_message(c);
+	return true;
+}
+
 static void on_unheard(struct coap_assoc_user *u)
 {
 	struct coaps *c = container_of(u, struct coaps, user);
 
+	if (c->state == COAPS_EXPECT_ANSWER && insist(c))
+		return;
 	if (c->state == COAPS_EXPECT_ANSWER && !replace(c, "nobody has acknowledged the request"))
 		fail(c, CAUSE_TIMEOUT, NET_COAP, -1, "nobody has acknowledged the request");
 }
@@ -545,7 +576,8 @@ void coaps_submit(struct coaps *c, struct coaps_request *q)
 	q->answer = NULL;
 	q->answer_n = 0;
 	c->request = q;
-	c->sent = c->replaced = false;
+	c->sent = c->replaced = c->insisted = false;
+	c->ends_ms = ev_now_ms() + (uint64_t)PATIENCES * q->patience_ms;
 	c->error = (struct net_error){ 0 };
 	c->figures.requests++;
 	ev_alarm_stop(&c->keep);

@@ -235,6 +235,8 @@ void ipa_stop_stream(struct ipa *i);
 struct octets ipa_stream(const struct ipa *i);
 /* From judge(): fails with i->eim_why. */
 enum step_verdict ipa_eim_failed(struct proc *p);
+/* What a server has refused with: HTTP's status, or CoAP's code in its manner, 503 for 5.03. 0: with neither. */
+int ipa_status_of(const struct cause *why);
 /* Reads these facts as part of other work; its judge is, or ends with, ipa_keep_facts(). */
 int ipa_ask_facts(struct ipa *i, uint32_t facts);
 enum step_verdict ipa_keep_facts(struct proc *p);

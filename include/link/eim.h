@@ -30,7 +30,7 @@ struct eim_exchange {
 	const char *function;
 	const uint8_t *request;
 	size_t request_n;
-	unsigned patience_ms;           /* for all of it, connecting included */
+	unsigned patience_ms;           /* for all of it, connecting included; longer where a reply grows steadily */
 	size_t reply_max;               /* more is MALFORMED; 0: what the link allows */
 	/*
 	 * why NULL: the eIM has taken the request; reply may be empty, where the message has no

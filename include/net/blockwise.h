@@ -78,7 +78,7 @@ enum blockwise_phase {
 struct blockwise {
 	struct blockwise_options o;
 	struct octets body;
-	/* to be read when it is done */
+	/* to be read, most of it when it is done */
 	uint8_t code;
 	int format;
 	uint32_t max_age;
@@ -86,8 +86,8 @@ struct blockwise {
 	size_t answer_n;
 	bool refuses_blocks;            /* learned: the server takes no Block1 … */
 	bool too_large;                 /* … and the body does not fit without */
-	/* blockwise.c only */
 	enum blockwise_phase phase;
+	/* blockwise.c only */
 	size_t offset;                  /* of what is sent next */
 	size_t sent_n;                  /* of the block that is under way */
 	unsigned szx, szx2;

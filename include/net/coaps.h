@@ -47,7 +47,8 @@ struct coaps_server {
 struct coaps_request {
 	const void *body;
 	size_t body_n;
-	unsigned patience_ms;           /* for all of it, connecting included */
+	/* For all of it, connecting included; in blocks, for each of them, but for all not more than tenfold. */
+	unsigned patience_ms;
 	size_t answer_max;
 	void (*done)(struct coaps_request *q, const struct net_error *why);
 	/*

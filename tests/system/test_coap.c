@@ -468,6 +468,47 @@ static void large_requests_go_in_blocks(void **state)
 	}
 }
 
+/* Perhaps it was something else, or the server is another one since: where there is no other way it is found out. */
+static void what_was_learned_of_blocks_does_not_hinder_for_ever(void **state)
+{
+	char *body = bed_large(5000);
+	struct bed_exchange e;
+	uint16_t port;
+
+	(void)state;
+	bed_start(&(struct coap_peer_plan){ .upload = COAP_NO_BLOCKS, .replies = &bed_hello, .replies_n = 1 });
+	bed_run(bed.link, &e, body, 1362, 15000);
+	bed_reply(&e, BED_HELLO);
+	port = bed.peer.port;
+	coap_peer_stop(&bed.peer);
+	coap_peer_start(&bed.peer, &(struct coap_peer_plan){ .psk = BED_KEY, .upload = COAP_TAKES_BLOCKS, .port = port,
+							 .replies = &bed_hello, .replies_n = 1 });
+	bed_ask(&e, body);
+	bed_reply(&e, BED_HELLO);
+	assert_int_equal(bed.peer.seen->body_n, 5000);
+	free(body);
+}
+
+/* Whoever waits has patience for each of them, but not for ever. */
+static void many_blocks_may_take_their_time(void **state)
+{
+	char *body = bed_large(60000);
+	struct coap_reply reply = { .payload = body, .n = 60000 };
+	struct bed_exchange e;
+	unsigned took;
+
+	(void)state;
+	bed_start(&(struct coap_peer_plan){ .replies = &reply, .replies_n = 1, .block = 16 });
+	bed_ask(&e, "poll");
+	bed_reply(&e, body);
+	took = (unsigned)e.took_ms;
+	bed_run(bed.link, &e, "poll", 4, took / 2);
+	bed_reply(&e, body);
+	bed_run(bed.link, &e, "poll", 4, took / 200 + 1);
+	bed_says(&e, CAUSE_TIMEOUT, "coap", "in vain for the answer");
+	free(body);
+}
+
 static void both_ways_in_blocks(void **state)
 {
 	char *up = bed_large(20000), *down = bed_large(30000);
@@ -569,7 +610,7 @@ static void an_answer_is_seen_while_it_grows(void **state)
 		ev_main();
 		assert_true(e.done);
 		if (breaks) {
-			bed_says(&e, CAUSE_MALFORMED, "coap", "the answer breaks off");
+			bed_says(&e, CAUSE_LINK_LOST, "coap", "the answer breaks off");
 			assert_int_equal(grown, 1);
 		} else {
 			bed_reply(&e, body);
@@ -597,6 +638,8 @@ int main(int argc, char **argv)
 		T(broken_downloads_have_names),
 		T(a_huge_answer_is_refused_early),
 		T(large_requests_go_in_blocks),
+		T(what_was_learned_of_blocks_does_not_hinder_for_ever),
+		T(many_blocks_may_take_their_time),
 		T(both_ways_in_blocks),
 		T(a_message_that_is_too_long_for_the_server_is_cut),
 		T(a_long_message_that_gets_lost_goes_in_blocks),

@@ -414,6 +414,23 @@ static bool is_loaded(void *arg)
 	return ipabed_on_card(IPABED_FIRST) != NULL;
 }
 
+/* It was started again, or has had the request before: the order is as good as it was. */
+static void session_that_the_server_does_not_know_is_begun_anew(void **state)
+{
+	static const char *const functions[] = { "authenticateClient", "getBoundProfilePackage" };
+	struct se_package *p;
+	char fault[96];
+
+	(void)state;
+	ipabed_offer(AS_FIRST);
+	for (size_t k = 0; k < ARRAY_SIZE(functions); k++) {
+		snprintf(fault, sizeof(fault), "status=8.10.1/3.9,on=%s", functions[k]);
+		ipabed_arm(fault);
+	}
+	p = ipabed_visit("download " IPABED_CODE);
+	expect_installed(p, IPABED_FIRST);
+}
+
 /* Reported to the eIM before anything else is got from it. */
 static void outcome_that_waits_comes_before_the_next_order(void **state)
 {
@@ -489,6 +506,8 @@ int main(int argc, char **argv)
 		DIRECT(code_that_cannot_be_read_is_refused_at_once),
 		cmocka_unit_test(without_authorities_and_offer_there_is_no_way),
 		cmocka_unit_test(emergency_comes_first),
+		DIRECT(session_that_the_server_does_not_know_is_begun_anew),
+		INDIRECT(session_that_the_server_does_not_know_is_begun_anew),
 		DIRECT(outcome_that_waits_comes_before_the_next_order),
 	};
 
