@@ -185,6 +185,9 @@ $(UNIT) $(SWEEP): $(O)/tests/%: $(O)/obj/tests/%.o $(O)/obj/tests/unit/fake_ev.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_test) $(LIBS_daemon) $(LIBS_coap) $(LIBS_sim) $(LIBS_core)
 
+# Libraries with clocks of their own go by the virtual one, too.
+$(O)/tests/sweep/sweep_coap: $(O)/obj/tests/unit/fake_clock.o
+
 $(SYSTEM) $(BENCH): $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

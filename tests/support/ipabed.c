@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 #include "core/hex.h"
+#include "core/log.h"
 #include "core/util.h"
 #include "sim/eim/config.h"
 #include "sim/eim/order.h"
@@ -195,7 +196,7 @@ static void start_daemon(void)
 	i->changed = on_changed;
 	i->follow = on_follow;
 	i->follow_stop = on_follow_stop;
-	i->dial = ipabed_dial;
+	i->dial = ipabed.o.way ? ipabed.o.way->dial : ipabed_dial;
 	i->dial_server = ipabed_dial_server;
 	i->o = (struct ipa_options){ .state_dir = ipabed.state_dir, .interval_s = IPABED_INTERVAL_S,
 				     .spread_s = 1, .rollback_s = IPABED_ROLLBACK_S };
@@ -214,6 +215,8 @@ static void kill_daemon(void)
 	ipa_online(&ipabed.ipa, false, octets_from(NULL, 0));
 	ipa_online(&ipabed.ipa, true, octets_from(NULL, 0));
 	ipabed_eim_stop();
+	if (ipabed.o.way)
+		ipabed.o.way->stop();
 	ipabed_smdp_stop();
 }
 
@@ -272,6 +275,8 @@ static void make_eim(void)
 	take_certificate("eum.der", ipabed.account->eum, &ipabed.account->eum_n);
 	take_certificate("euicc.der", ipabed.account->euicc, &ipabed.account->euicc_n);
 	ipabed_eim_open();
+	if (ipabed.o.way)
+		ipabed.o.way->open();
 }
 
 static void make_smdp(void)
@@ -365,7 +370,10 @@ void ipabed_open(const struct ipabed_options *o)
 {
 	char dir[sizeof(ipabed.state_dir)];
 
-	fake_ev_reset();
+	if (o->way)
+		o->way->reset();
+	else
+		fake_ev_reset();
 	memcpy(dir, ipabed.state_dir, sizeof(dir));
 	memset(&ipabed, 0, sizeof(ipabed));
 	memcpy(ipabed.state_dir, dir, sizeof(dir));
@@ -406,6 +414,8 @@ void ipabed_close(void)
 	ev_alarm_stop(&ipabed.boot_alarm);
 	kill_daemon();
 	fake_ev_settle();
+	if (ipabed.o.way)
+		ipabed.o.way->close();
 	card_sim_done(&ipabed.sim);
 	talk_close(&ipabed.card);
 	se_relay_close(&ipabed.eim);
@@ -415,16 +425,26 @@ void ipabed_close(void)
 	remove_files();
 }
 
-void ipabed_make_dir(void)
+static void tell(const char *line)
 {
-	strcpy(ipabed.state_dir, "/tmp/cellmux-bed-XXXXXX");
-	assert_non_null(mkdtemp(ipabed.state_dir));
+	fprintf(stderr, "eIM %s\n", line);
 }
 
-void ipabed_remove_dir(void)
+int ipabed_setup(void **state)
 {
+	(void)state;
+	log_set_level(getenv("LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	if (getenv("LOG"))
+		se_log_follower = tell;
+	strcpy(ipabed.state_dir, "/tmp/cellmux-bed-XXXXXX");
+	return mkdtemp(ipabed.state_dir) ? 0 : -1;
+}
+
+int ipabed_teardown(void **state)
+{
+	(void)state;
 	forget_pki();
-	assert_int_equal(rmdir(ipabed.state_dir), 0);
+	return rmdir(ipabed.state_dir);
 }
 
 /* --- orders --------------------------------------------------------------------------------------------------- */
@@ -481,7 +501,7 @@ struct sdp_profile *ipabed_offer(const char *line)
 bool ipabed_is_idle(void)
 {
 	return !ipabed.ipa.now && list_empty(&ipabed.ipa.queue) && !ipabed_eim_is_asked() &&
-	       !ipabed_smdp_is_asked() && !ipabed_card_is_asked();
+	       !(ipabed.o.way && ipabed.o.way->is_asked()) && !ipabed_smdp_is_asked() && !ipabed_card_is_asked();
 }
 
 const char *ipabed_file_left(void)

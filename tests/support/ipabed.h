@@ -83,6 +83,17 @@ struct ipabed_strike {
 
 /* --- all of it ----------------------------------------------------------------------------------------- */
 
+/* Another way to the eIM than the bed's own: ipabed_coap.h has one. */
+struct ipabed_way {
+	void (*reset)(void);            /* the clock, before anything else */
+	void (*open)(void);             /* the eIM is there, the daemon not yet */
+	void (*close)(void);
+	/* The daemon has just been killed: what it was about to send does not leave any more. */
+	void (*stop)(void);
+	bool (*is_asked)(void);
+	struct eim_link *(*dial)(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
+};
+
 struct ipabed_options {
 	const char *personality;
 	const char *pki;                /* "nist", "brp"; NULL: nist */
@@ -95,6 +106,7 @@ struct ipabed_options {
 	/* Can this happen to that request? NULL: all can. */
 	bool (*applies)(enum trouble t, const struct ipabed_request *q);
 	void (*stop)(void);             /* of STOPPED */
+	const struct ipabed_way *way;   /* NULL: the bed's own */
 };
 
 struct ipabed {
@@ -125,9 +137,12 @@ struct ipabed {
 
 extern struct ipabed ipabed;
 
-/* A directory for the daemon's files, made once. */
-void ipabed_make_dir(void);
-void ipabed_remove_dir(void);
+/*
+ * Of a whole group of cases, for cmocka: a directory for the daemon's files. With LOG in the environment
+ * daemon and eIM tell what they do.
+ */
+int ipabed_setup(void **state);
+int ipabed_teardown(void **state);
 
 /*
  * A card with the profiles A, B and C, the eIM on it, which knows the card and has been visited; an

@@ -20,8 +20,7 @@
 
 #include "core/log.h"
 #include "core/util.h"
-#include "support/ipabed.h"
-#include "unit/fake_ev.h"
+#include "support/ipabed_judge.h"
 
 #define THIRD "89000123456789012374"
 
@@ -208,34 +207,14 @@ static bool may_be_sent_again(void)
 	return had(UNHEARD, "ESipa BF3D") || had(UNHEARD, "handleNotification");
 }
 
-static void judge_eim(bool on_card)
+static void judge_local(bool on_card)
 {
-	if (scenario->order == LOCAL) {
-		if (local.done > 1)
-			blame("told twice");
-		if (!local.done && !had(ENDS, NULL))
-			blame("not told");
-		if (local.done && local.installed && !on_card)
-			blame("told that it is installed");
-		return;
-	}
-	/* It would not hear it, and has perhaps asked for another one meanwhile. */
-	if (had(BIT(UNWANTED), NULL))
-		return;
-	/* A trigger that arrives unreadable is refused, and the eIM told so: that ends it. */
-	if (trigger->state == SE_FAILED && had(UNREADABLE, "ESipa BF4F") && !on_card)
-		return;
-	if (trigger->state != SE_DONE)
-		blame("the eIM was not told");
-	else if (trigger->results != 1 || trigger->refused)
-		blame("not told exactly once");
-	else if (trigger->error == on_card)
-		blame("told something else than is true");
-	if (trigger->duplicates && !may_be_sent_again())
-		blame("told again");
-	/* "There is nothing", garbled, looks like a package, and is refused as one. */
-	if (ipabed.account->unmatched && !had(UNREADABLE, NULL))
-		blame("results that belong to nothing");
+	if (local.done > 1)
+		blame("told twice");
+	if (!local.done && !had(ENDS, NULL))
+		blame("not told");
+	if (local.done && local.installed && !on_card)
+		blame("told that it is installed");
 }
 
 /* The card has forgotten it; or nobody could be told; or they have been, and were not heard. */
@@ -246,27 +225,6 @@ static bool may_stay_open(void)
 	       had(BIT(KILLED) | BIT(FORBIDDEN) | BIT(SAYS_NO), "cancelSession") ||
 	       had(BIT(KILLED) | BIT(FORBIDDEN) | BIT(SAYS_NO), "ESipa BF41") ||
 	       (scenario->order == INDIRECT && had(~0u, "cancelSession"));
-}
-
-static void judge_smdp(bool on_card, unsigned n_on_card)
-{
-	unsigned installed = 0;
-	struct sdp_session *x;
-	struct sdp_note *n;
-
-	list_for_each(n, &ipabed.smdp.notes, node) {
-		if (n->verdict != SDP_VERIFIED)
-			blame("the SM-DP+ has a notification that is not right");
-		/* What waits for an eIM with others is delivered with them, and may be once more. */
-		if (n->result && n->deliveries > 1 && !may_be_sent_again())
-			blame("delivered to the SM-DP+ more than once");
-		installed += n->result && n->reason < 0;
-	}
-	if (installed != n_on_card)
-		blame(installed > n_on_card ? "the SM-DP+ believes that it is installed" : "the SM-DP+ was not told");
-	list_for_each(x, &ipabed.smdp.sessions, node)
-		if (x->state != SDP_SESSION_EXPECT_CLIENT && !on_card && !may_stay_open())
-			blame("a session is open");
 }
 
 /*
@@ -282,28 +240,20 @@ static unsigned count_on_card(bool *ret_told)
 	return first + second;
 }
 
-static bool is_idle(void *arg)
+static void judge(bool told, unsigned n)
 {
-	(void)arg;
-	return ipabed_is_idle() && !ipabed.ipa.download;
-}
+	struct ipabed_judge j = {
+		.order = trigger, .blame = blame, .garbled = had(UNREADABLE, NULL),
+		.refused = had(UNREADABLE, "ESipa BF4F"), .unheard = may_be_sent_again(),
+		.unwanted = had(BIT(UNWANTED), NULL), .open_session = may_stay_open(),
+	};
 
-static void judge(bool on_card, unsigned n)
-{
-	struct ve_state *state = euicc_card_state(ipabed.card.card);
-	const char *file = ipabed_file_left();
-
-	judge_eim(on_card);
-	judge_smdp(on_card, n);
-	if (!ipabed_module_is_right())
-		blame("the module does not use the profile that is enabled");
-	if (state->n_notes)
-		blame("something is left on the card");
-	if (file)
-		blame(file);
-	/* But for an ordinary visit that is just under way. */
-	if (!fake_ev_until(is_idle, NULL, 2 * 60000))
-		blame("something is in flight");
+	if (trigger)
+		ipabed_judge_download(&j, told);
+	else
+		judge_local(told);
+	ipabed_judge_smdp(&j, told, n);
+	ipabed_judge_rest(&j);
 	if (ipabed_busiest_hour(true) > SERVER_REQUESTS_MAX)
 		blame("servers are asked too often");
 	if (ipabed_busiest_hour(false) > APDUS_MAX)
@@ -491,21 +441,6 @@ PAIRS(7)
 PAIRS(10)
 PAIRS(12)
 
-static int make_dir(void **state)
-{
-	(void)state;
-	log_set_level(getenv("LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	ipabed_make_dir();
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	ipabed_remove_dir();
-	return 0;
-}
-
 static void one_case(void **state)
 {
 	struct text rest = text_of(getenv("SWEEP_CASE"));
@@ -548,6 +483,6 @@ int main(void)
 	};
 
 	if (getenv("SWEEP_CASE"))
-		return cmocka_run_group_tests(one, make_dir, remove_dir);
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+		return cmocka_run_group_tests(one, ipabed_setup, ipabed_teardown);
+	return cmocka_run_group_tests(tests, ipabed_setup, ipabed_teardown);
 }

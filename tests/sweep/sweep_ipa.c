@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
 #include "core/util.h"
-#include "support/ipabed.h"
+#include "support/ipabed_judge.h"
 #include "unit/fake_ev.h"
 
 /* Of the troubles those that lie on the way, not in what a server says. */
@@ -40,48 +39,28 @@ static const struct scenario scenarios[] = {
 	{ "a data request", "iot", "data-request all", IPABED_A, NULL },
 };
 
-static void blame(const struct scenario *s, const char *what)
+static const struct scenario *scenario;
+
+static void blame(const char *what)
 {
 	const struct ipabed_strike *x = &ipabed.strikes[0];
 	struct se_package *p = last_package();
 
 	fail_msg("%s, request %u (%s) %s: %s; eIM: %s, %u results, %u duplicates, %u replays, \"%s\"",
-		 s->name, x->at, x->what.what,
+		 scenario->name, x->at, x->what.what,
 		 trouble_names[x->trouble], what, se_state_names[p->state],
 		 p->results, p->duplicates, p->replays, p->outcome);
 }
 
 static void judge(const struct scenario *s)
 {
-	struct ve_state *state = euicc_card_state(ipabed.card.card);
-	struct se_package *p = last_package();
-	bool back = p->rolled_back || p->error;
+	struct ipabed_judge j = { .order = last_package(), .blame = blame,
+				  .refused = ipabed.strikes[0].trouble == GARBAGE,
+				  .garbled = ipabed.strikes[0].trouble == GARBAGE };
 
-	/* A package that arrives unreadable is refused, and the eIM told so: that ends it. */
-	if (p->state == SE_FAILED && ipabed.strikes[0].trouble == GARBAGE && strstr(p->outcome, "invalidPackageFormat") &&
-	    ipabed_enabled_is(IPABED_A))
-		return;
-	if (p->state != SE_DONE)
-		blame(s, "the eIM was not told");
-	if (p->results != 1 && !(p->results == 2 && p->rolled_back))
-		blame(s, "not told exactly once");
-	if (p->replays)
-		blame(s, "executed, and loaded again");
-	if (p->kind != SE_KIND_DATA && p->verdict != SE_VERIFIED)
-		blame(s, "not verified");
-	if (!ipabed_enabled_is(s->enabled) && !(s->otherwise && ipabed_enabled_is(s->otherwise)))
-		blame(s, "another profile is enabled");
-	if (s->otherwise && ipabed_enabled_is(s->otherwise) != back)
-		blame(s, "the eIM believes that another profile is enabled");
-	if (state->n_notes)
-		blame(s, "something is left on the card");
-	if (ipa_journal_is_open(&ipabed.ipa.journal))
-		blame(s, "the journal is open");
-	if (!ipabed_is_idle())
-		blame(s, "something is in flight");
-	/* "There is nothing", garbled, looks like a package, and is refused as one. */
-	if (ipabed.account->unmatched && ipabed.strikes[0].trouble != GARBAGE)
-		blame(s, "results that belong to nothing");
+	scenario = s;
+	ipabed_judge_package(&j, s->enabled, s->otherwise);
+	ipabed_judge_rest(&j);
 }
 
 /* How many requests there were. */
@@ -132,21 +111,6 @@ SWEEP(3)
 SWEEP(4)
 SWEEP(5)
 
-static int make_dir(void **state)
-{
-	(void)state;
-	log_set_level(getenv("LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	ipabed_make_dir();
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	ipabed_remove_dir();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,5 +122,5 @@ int main(void)
 		{ "a_data_request_is_answered_once", scenario_5, NULL, NULL, NULL },
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, ipabed_setup, ipabed_teardown);
 }

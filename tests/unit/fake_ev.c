@@ -2,10 +2,11 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <time.h>
 
 #include "core/ev.h"
 
-#define MAX_WATCHES 64
+#define MAX_WATCHES 256
 #define START_MS 1000000
 
 static uint64_t now_ms = START_MS;
@@ -13,6 +14,8 @@ static struct list_node alarms = { &alarms, &alarms };
 static struct list_node tasks = { &tasks, &tasks };
 static struct ev_watch *watches[MAX_WATCHES];
 static bool quit;
+static unsigned sockets_us;
+static bool touched;                    /* a descriptor was ready since the clock has jumped */
 
 int ev_open(void)
 {
@@ -121,27 +124,51 @@ uint64_t ev_overdue_ms(void)
 	return 0;
 }
 
-static bool run_watches(void)
+static struct pollfd poll_of(const struct ev_watch *w)
 {
-	bool any = false;
+	return (struct pollfd){ w->fd, (short)((w->what & EV_IN ? POLLIN : 0) | (w->what & EV_OUT ? POLLOUT : 0)), 0 };
+}
+
+/* What of it is ready; 0: nothing. */
+static unsigned look(const struct ev_watch *w)
+{
+	struct pollfd p = poll_of(w);
+
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	return w->what & ((p.revents & ~POLLOUT ? EV_IN : 0) | (p.revents & POLLOUT ? EV_OUT : 0));
+}
+
+/* Those that may be ready, all at once: they are looked at again in their turn. */
+static nfds_t look_at_all(struct pollfd p[MAX_WATCHES], const struct timespec *patience)
+{
+	nfds_t n = 0;
 
 	for (unsigned i = 0; i < MAX_WATCHES; i++) {
-		struct ev_watch *w = watches[i];
-		struct pollfd p;
-		unsigned what;
+		p[i] = watches[i] ? poll_of(watches[i]) : (struct pollfd){ .fd = -1 };
+		if (watches[i])
+			n = i + 1;
+	}
+	return ppoll(p, n, patience, NULL) > 0 ? n : 0;
+}
 
-		if (!w)
+static bool run_watches(void)
+{
+	static const struct timespec at_once;
+	struct pollfd p[MAX_WATCHES];
+	nfds_t n = look_at_all(p, &at_once);
+	bool any = false;
+
+	for (nfds_t i = 0; i < n; i++) {
+		struct ev_watch *w = watches[i];
+		unsigned what = w && p[i].revents ? look(w) : 0;
+
+		if (!what)
 			continue;
-		p = (struct pollfd){ w->fd, (w->what & EV_IN ? POLLIN : 0) |
-					   (w->what & EV_OUT ? POLLOUT : 0), 0 };
-		if (poll(&p, 1, 0) <= 0)
-			continue;
-		what = (p.revents & ~POLLOUT ? EV_IN : 0) | (p.revents & POLLOUT ? EV_OUT : 0);
-		if (!(what & w->what))
-			continue;
-		w->ready(w, what & w->what);
+		w->ready(w, what);
 		any = true;
 	}
+	touched |= any;
 	return any;
 }
 
@@ -190,11 +217,25 @@ static void settle(void)
 		assert(n < 1000000 && "the loop does not come to rest");
 }
 
+/* True: something has come by waiting for it. */
+static bool wait_for_sockets(void)
+{
+	struct timespec patience = { .tv_nsec = (long)sockets_us * 1000 };
+	struct pollfd p[MAX_WATCHES];
+
+	if (!touched || !sockets_us)
+		return false;
+	touched = false;
+	return look_at_all(p, &patience) > 0;
+}
+
 /* Moves the clock to the next alarm, at most to the limit. False: the limit is reached. */
 static bool jump(uint64_t limit)
 {
 	struct ev_alarm *a = list_first(&alarms, struct ev_alarm, node);
 
+	if (wait_for_sockets())
+		return true;
 	if (!a || a->due_ms > limit) {
 		now_ms = limit;
 		return false;
@@ -202,6 +243,11 @@ static bool jump(uint64_t limit)
 	if (a->due_ms > now_ms)
 		now_ms = a->due_ms;
 	return true;
+}
+
+void fake_ev_wait_for_sockets(unsigned us)
+{
+	sockets_us = us;
 }
 
 void fake_ev_settle(void)

@@ -16,6 +16,11 @@ void fake_ev_settle(void);
 bool fake_ev_until(bool (*cond)(void *arg), void *arg, unsigned limit_ms);
 /* How many alarms, tasks and watches are active: a leak check for the end of a test. */
 unsigned fake_ev_active(void);
+/*
+ * With sockets of other processes' or the kernel's, where what is sent is not there at once: so long is
+ * waited before the clock jumps, if any descriptor was ready since it did. 0: not at all.
+ */
+void fake_ev_wait_for_sockets(unsigned us);
 /* Forgets everything, clock at start. */
 void fake_ev_reset(void);
 

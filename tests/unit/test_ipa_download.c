@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
 #include "core/util.h"
 #include "support/examples.h"
 #include "support/ipabed.h"
@@ -454,21 +453,6 @@ static void outcome_that_waits_comes_before_the_next_order(void **state)
 	expect_installed(q, IPABED_SECOND);
 }
 
-static int make_dir(void **state)
-{
-	(void)state;
-	log_set_level(getenv("LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	ipabed_make_dir();
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	ipabed_remove_dir();
-	return 0;
-}
-
 #define DIRECT(f) cmocka_unit_test_setup_teardown(f, direct, close_bed)
 #define INDIRECT(f) { #f "_indirectly", f, indirect, close_bed, NULL }
 
@@ -513,5 +497,5 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, ipabed_setup, ipabed_teardown);
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "core/log.h"
 #include "core/util.h"
 #include "ipa/local.h"
 #include "support/ipabed.h"
@@ -269,21 +268,6 @@ static void notes_of_another_card_are_not_this_ones(void **state)
 	assert_int_equal(ipabed.account->notes_n, 2);
 }
 
-static int make_dir(void **state)
-{
-	(void)state;
-	log_set_level(getenv("LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	ipabed_make_dir();
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	ipabed_remove_dir();
-	return 0;
-}
-
 #define IOT(f) cmocka_unit_test_setup_teardown(f, iot, close_bed)
 #define CONSUMER(f) cmocka_unit_test_setup_teardown(f, consumer, close_bed)
 
@@ -303,5 +287,5 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, ipabed_setup, ipabed_teardown);
 }
