@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/util.h"
+#include "support/data_call.h"
 #include "support/port_client.h"
 #include "support/rig.h"
 
@@ -58,53 +59,9 @@ static int teardown(void **state)
 
 /* --- the stream ----------------------------------------------------------------------------------- */
 
-struct stream {
-	uint64_t seed;
-	size_t at;
-};
-
-/* Never '+': three of them behind a pause would be an escape. */
-static uint8_t next_octet(struct stream *s)
-{
-	uint8_t octet;
-
-	s->seed = s->seed * 6364136223846793005ull + 1442695040888963407ull;
-	s->at++;
-	octet = (uint8_t)(s->seed >> 40);
-	return octet == '+' ? '-' : octet;
-}
-
 static unsigned long number_from(const char *name, unsigned long otherwise)
 {
 	return getenv(name) ? strtoul(getenv(name), NULL, 10) : otherwise;
-}
-
-/* Writes as fast as it is taken. */
-static void give(int fd, struct stream *out, size_t total)
-{
-	static uint8_t piece[4096];
-	static size_t from, n;
-
-	if (out->at == 0)
-		from = n = 0;
-	for (;;) {
-		ssize_t r;
-
-		if (from == n) {
-			n = MIN(sizeof(piece), total - out->at);
-			for (from = 0; from < n; from++)
-				piece[from] = next_octet(out);
-			from = 0;
-		}
-		if (n == 0)
-			return;
-		r = write(fd, piece + from, n - from);
-		if (r < 0) {
-			assert_int_equal(errno, EAGAIN);
-			return;
-		}
-		from += (size_t)r;
-	}
 }
 
 /* More than fits into the message of a failure. */
@@ -114,7 +71,7 @@ static void show_programs(void)
 	fprintf(stderr, "cellmuxd:\n%s\nsim-module:\n%s\n", daemon_program->said, module_program->said);
 }
 
-static void drink(int fd, struct stream *in, size_t most)
+static void drink(int fd, struct data_stream *in, size_t most)
 {
 	uint8_t got[8192];
 	ssize_t n = read(fd, got, MIN(most, sizeof(got)));
@@ -124,7 +81,7 @@ static void drink(int fd, struct stream *in, size_t most)
 	assert_true(n > 0);
 	for (ssize_t i = 0; i < n; i++) {
 		size_t at = in->at;
-		uint8_t want = next_octet(in);
+		uint8_t want = data_stream_next(in);
 
 		if (got[i] != want) {
 			show_programs();
@@ -179,7 +136,7 @@ static void a_megabyte_both_ways(const char *conf, const char *port)
 {
 	size_t total = number_from("DATA_OCTETS", 1 << 20);
 	unsigned long seed = number_from("DATA_SEED", 7);
-	struct stream out = { .seed = seed }, in = { .seed = seed };
+	struct data_stream out = { .seed = seed }, in = { .seed = seed };
 	unsigned long long began, heard;
 	struct port_client data;
 	struct other other = { 0 };
@@ -197,7 +154,7 @@ static void a_megabyte_both_ways(const char *conf, const char *port)
 		size_t was = in.at, wants = appetite(in.at, total, rig_now_ms() - began);
 		struct pollfd p = { .fd = data.fd, .events = wants ? POLLIN : 0 };
 
-		give(data.fd, &out, total);
+		data_stream_write(&out, data.fd, total);
 		if (wants)
 			drink(data.fd, &in, wants);
 		if (asks)
