@@ -330,7 +330,7 @@ void cmux_dlc_open(struct cmux *m, struct cmux_dlc *d, unsigned dlci)
 	d->early = BUF_ON(d->early_store);
 	d->timer.fired = on_dlc_timer;
 	d->peer_bits = 0;
-	d->held = d->msc_due = d->msc_heard = false;
+	d->held = d->msc_due = d->msc_heard = d->data_cr0 = false;
 	list_add(&m->dlcs, &d->node);
 	open_next(m);
 }
@@ -585,6 +585,16 @@ static void on_disc(struct cmux *m, const struct cmux_frame *f, struct cmux_dlc 
 		on_closed(d);
 }
 
+/*
+ * Which C/R a module's data have it shows by the first: the other one is ours, in the echo of a module that
+ * has left its mux and takes it for typing. In a call that would be octets of the call.
+ */
+static bool is_echo(struct cmux_dlc *d, const struct cmux_frame *f)
+{
+	d->data_cr0 |= !f->cr;
+	return f->cr && d->data_cr0;
+}
+
 static void on_data(struct cmux *m, const struct cmux_frame *f, struct cmux_dlc *d)
 {
 	if (f->dlci == 0) {
@@ -592,6 +602,9 @@ static void on_data(struct cmux *m, const struct cmux_frame *f, struct cmux_dlc 
 	} else if (!d) {
 		m->stats.unknown++;
 		cmux_send(m, f->dlci, CMUX_DM, nothing);
+	} else if (is_echo(d, f)) {
+		log_debug(m->name, "our own data come back on channel %u", f->dlci);
+		cmux_suspect(m, CMUX_END_AT_MODE);
 	} else if (d->state == CMUX_DLC_OPEN) {
 		if (d->pipe.user)
 			d->pipe.user->received(d->pipe.user, f->info);

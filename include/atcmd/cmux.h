@@ -99,6 +99,7 @@ struct cmux_dlc {
 	unsigned tries, peer_bits;
 	bool held;                      /* we have asked it to stop sending */
 	bool msc_due, msc_heard;        /* our signals are not answered yet; its own have come */
+	bool data_cr0;                  /* its data have been seen to have the responder's C/R */
 	struct ev_alarm timer;
 };
 

@@ -226,6 +226,25 @@ static void a_module_that_has_forgotten_and_echoes_is_noticed(void **state)
 	muxbed_finish();
 }
 
+/* In a call they would be octets of the call. */
+static void our_data_that_come_back_are_not_the_modules(void **state)
+{
+	(void)state;
+	muxbed_begin(0);
+	muxbed_open(2);
+	assert_true(mux_send(&muxbed.module, 1, "from far away", 13));
+	fake_ev_run(100);
+	assert_int_equal(muxbed.ends[0].in_n, 13);
+	muxbed.echo = true;
+	assert_int_equal(pipe_write(&muxbed.ends[0].dlc.pipe, "to far away", 11), 0);
+	fake_ev_run(20000);
+	assert_int_equal(muxbed.ends[0].in_n, 13);
+	assert_int_equal(muxbed.ended, 1);
+	assert_int_equal(muxbed.why, CMUX_END_AT_MODE);
+	assert_int_equal(muxbed.ends[0].hung_up, 1);
+	muxbed_finish();
+}
+
 static void silence_is_noticed_when_somebody_asks(void **state)
 {
 	(void)state;
@@ -517,6 +536,7 @@ int main(void)
 		cmocka_unit_test(a_restart_is_noticed_by_its_words),
 		cmocka_unit_test(words_outside_of_frames_alone_end_nothing),
 		cmocka_unit_test(a_module_that_has_forgotten_and_echoes_is_noticed),
+		cmocka_unit_test(our_data_that_come_back_are_not_the_modules),
 		cmocka_unit_test(silence_is_noticed_when_somebody_asks),
 		cmocka_unit_test(a_hang_up_of_the_line_is_one_of_all_channels),
 		cmocka_unit_test(the_module_stops_one_channel_or_all),
