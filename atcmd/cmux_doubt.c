@@ -11,6 +11,8 @@
 #define CHECKS 4
 /* And those of one that has much to say, before it comes to the answer. */
 #define CHECKS_HEARD 20
+/* The longest information that any family is sent. */
+#define OURS_MAX 127
 /* The longest frames that were seen have 1509 octets (SARA-R4) and 1500 (A76xx). */
 #define FILL_MAX 1600
 
@@ -45,6 +47,16 @@ static void ask_for_life(struct cmux *m)
 	else
 		cmux_send_test(m);
 	ev_alarm_start(&m->check, m->o.t2_ms);
+}
+
+void cmux_leave_blindly(struct pipe *line)
+{
+	uint8_t octets[OURS_MAX + CMUX_FRAME_EXTRA + sizeof(CMUX_LEAVE)];
+	size_t n = OURS_MAX + CMUX_FRAME_EXTRA;
+
+	memset(octets, 0xf9, n);
+	memcpy(octets + n, CMUX_LEAVE "\r", sizeof(CMUX_LEAVE));
+	pipe_write(line, octets, sizeof(octets));
 }
 
 static void on_check(struct ev_alarm *a)

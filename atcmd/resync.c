@@ -125,7 +125,7 @@ static int first_probe(struct proc *p)
 	/* What it has taken so far of the lines before must not become the start of this one. */
 	/* While hunting there is no rescue: what it could bring is done along the way. */
 	if (p->attempt == 1 && c->no_rescue && !c->on_channel)
-		pipe_write(c->pipe, CMUX_LEAVE "\r", sizeof(CMUX_LEAVE));
+		cmux_leave_blindly(c->pipe);
 	if (p->attempt == PROBES && !c->crlf) {
 		pipe_write(c->pipe, "\r\n", 2);
 		c->crlf = c->crlf_doubt = true;
@@ -173,7 +173,12 @@ static int probe_again(struct proc *p);
 
 static int leave_mux(struct proc *p)
 {
-	return chat_of(p)->on_channel ? STEP_SKIP : write_blindly(p, CMUX_LEAVE "\r");
+	struct at_chat *c = chat_of(p);
+
+	if (c->on_channel || c->rescued)
+		return STEP_SKIP;
+	cmux_leave_blindly(c->pipe);
+	return 0;
 }
 
 static int probe_unmuxed(struct proc *p)

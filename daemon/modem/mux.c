@@ -219,6 +219,26 @@ static void on_pause(struct ev_alarm *a)
 	proc_answer(&container_of(a, struct modem, mux.pause)->recipe, NULL);
 }
 
+static void on_pause_received(struct pipe_user *u, struct text data)
+{
+	(void)u, (void)data;
+}
+
+static void on_pause_drained(struct pipe_user *u)
+{
+	(void)u;
+}
+
+/* Neither the chat nor the mux would hear of it. */
+static void on_pause_hung_up(struct pipe_user *u, int error)
+{
+	struct modem *m = container_of(u, struct modem, mux.nobody);
+
+	(void)error;
+	modem_mux_drop(m);
+	modem_event(m, MODEM_EV_GONE);
+}
+
 static int pause_before(struct proc *p)
 {
 	struct modem *m = modem_of(p);
@@ -230,6 +250,8 @@ static int pause_before(struct proc *p)
 		return STEP_SKIP;
 	}
 	at_chat_close(&m->chat);
+	m->mux.nobody = (struct pipe_user){ on_pause_received, on_pause_drained, on_pause_hung_up };
+	m->pipe->user = &m->mux.nobody;
 	m->mux.since_ms = ev_now_ms();
 	m->mux.pause.fired = on_pause;
 	ev_alarm_start(&m->mux.pause, ms ? ms : PAUSE_MS);

@@ -173,6 +173,11 @@ const char *cmux_end_name(enum cmux_end end);
  * channel 0 for those that do not know it.
  */
 #define CMUX_LEAVE "\xf9\x03\xef\x05\xc3\x01\xf2\xf9\xf9\x03\x53\x01\xfd\xf9"
+/*
+ * Writes them to a line that no mux has, and a CR. In front stand flags, which fill up a frame that was
+ * cut: a module that waits for the rest of one takes everything for it.
+ */
+void cmux_leave_blindly(struct pipe *line);
 
 /* --- between the files ------------------------------------------------------------------------- */
 

@@ -46,6 +46,7 @@ struct modem_mux {
 	unsigned old_baud;
 	bool raised, speed_refused;     /* the line is faster than configured; it did not work */
 	bool leaving, restarted;        /* why it ends: we go; the module has restarted */
+	struct pipe_user nobody;        /* has the line while the module changes over */
 };
 
 extern const struct step modem_mux_steps[];

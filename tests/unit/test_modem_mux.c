@@ -331,6 +331,23 @@ static void a_module_that_still_muxes_for_a_daemon_that_is_gone_is_taken_out_of_
 	assert_true(m.mux.on);
 }
 
+/* And in the middle of a frame, the rest of which went with the daemon. */
+static void a_module_that_waits_for_the_rest_of_a_frame_is_taken_out_of_it(void **state)
+{
+	char why[SERIAL_WHY_MAX];
+
+	(void)state;
+	mux_start(&peer);
+	muxing = true;
+	assert_int_equal(modem_open(&m, false, why), 0);
+	mux_feed(&peer, (const uint8_t *)"\xf9\x03\x3f\x01\x1c\xf9\xf9\x0f\x3f\x01\xe6\xf9", 12);
+	mux_feed(&peer, (const uint8_t *)"\xf9\x0f\xef\xff it begins and is cut", 25);
+	on_changed(&m, 0);
+	assert_true(reaches(MODEM_READY, 8000));
+	assert_int_equal(fake_port.baud, 115200);
+	assert_true(m.mux.on);
+}
+
 static void it_is_left_in_good_order_at_the_end(void **state)
 {
 	(void)state;
@@ -365,6 +382,47 @@ static void a_hang_up_of_the_port_ends_everything(void **state)
 	assert_int_equal(m.st.state, MODEM_ABSENT);
 	assert_null(channels[0]);
 	assert_false(m.mux.on);
+}
+
+static bool changes_over(void *arg)
+{
+	(void)arg;
+	return m.mux.on && !cmux_is_open(&m.mux.cmux);
+}
+
+/* Between the OK to +CMUX and the first frame the line is nobody's. */
+static void a_hang_up_while_the_module_changes_over_is_noticed(void **state)
+{
+	char why[SERIAL_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(modem_open(&m, false, why), 0);
+	on_changed(&m, 0);
+	assert_true(fake_ev_until(changes_over, NULL, 120000));
+	fake_port.present = false;
+	wire_hang_up(&fake_port.wire, EIO);
+	fake_ev_run(100);
+	assert_int_equal(m.st.state, MODEM_ABSENT);
+	assert_false(m.mux.on);
+}
+
+/* It is no fault of the mux, as long as that has worked. */
+static void a_port_that_goes_again_and_again_does_not_cost_the_mux(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 5; i++) {
+		fake_ev_run(20000);
+		assert_true(m.mux.on);
+		fake_port.present = false;
+		wire_hang_up(&fake_port.wire, EIO);
+		fake_ev_run(1000);
+		assert_int_equal(m.st.state, MODEM_ABSENT);
+		muxing = false;
+		fake_port.present = true;
+		m.hotplug.stirred(&m.hotplug);
+		assert_true(reaches(MODEM_READY, 60000));
+	}
 }
 
 /* --- speed ------------------------------------------------------------------------------------------- */
@@ -433,9 +491,12 @@ int main(void)
 		MUX_TEST(a_mux_that_never_lasts_is_given_up),
 		MUX_TEST(a_silent_module_goes_up_the_ladder_out_of_its_mux),
 		MUX_TEST(a_module_that_still_muxes_for_a_daemon_that_is_gone_is_taken_out_of_it),
+		MUX_TEST(a_module_that_waits_for_the_rest_of_a_frame_is_taken_out_of_it),
 		MUX_TEST(it_is_left_in_good_order_at_the_end),
 		MUX_TEST(the_reset_command_goes_through_the_mux),
 		MUX_TEST(a_hang_up_of_the_port_ends_everything),
+		MUX_TEST(a_hang_up_while_the_module_changes_over_is_noticed),
+		MUX_TEST(a_port_that_goes_again_and_again_does_not_cost_the_mux),
 		MUX_TEST(the_speed_is_raised_and_proven),
 		MUX_TEST(a_speed_that_is_refused_is_left_alone),
 		MUX_TEST(a_speed_that_does_not_work_is_taken_back),
