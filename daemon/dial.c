@@ -324,8 +324,9 @@ static struct eim_link *open_coap(struct dialled *d, const struct ipa_eim *e, co
 	struct eim_link *l;
 	int r = place_of(address_of(e, o), o->coap_port, COAPS_PORT, &c.server.place, why);
 
-	if (r < 0 || eim_content_format(o, &c.server.format) < 0)
+	if (r < 0)
 		return NULL;
+	c.server.format = eim_content_format(o);
 	r = esipa_coaps_new(&c, &l);
 	if (r == 0)
 		return l;

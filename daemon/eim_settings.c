@@ -12,11 +12,66 @@ static const char *const transport_words[] = { "auto", "https", "coap", "https-c
 #define AT(member)      CONF_AT(struct eim_options, member)
 #define AT_TEXT(member) CONF_AT_TEXT(struct eim_options, member)
 
+/* A number, or none: -1. */
+static int read_format(const char *value, int *ret)
+{
+	uint32_t n;
+
+	if (text_case_eq(text_of(value), "none")) {
+		*ret = -1;
+		return 0;
+	}
+	if (text_to_u32(text_of(value), 10, &n) < 0 || n > 65535)
+		return -EINVAL;
+	*ret = (int)n;
+	return 0;
+}
+
+static const char *wrong_format(const char *value, char words[CONF_WRONG_MAX])
+{
+	int format;
+
+	(void)words;
+	return read_format(value, &format) < 0 ? "expected none, or a number up to 65535" : NULL;
+}
+
+static const char *wrong_address(const char *value, char words[CONF_WRONG_MAX])
+{
+	struct net_place place;
+
+	(void)words;
+	return value[0] && net_place_parse(text_of(value), 443, &place) < 0 ?
+	       "expected a name or an address, with or without :port" : NULL;
+}
+
+static const char *wrong_https_path(const char *value, char words[CONF_WRONG_MAX])
+{
+	(void)words;
+	return value[0] == '/' ? NULL : "expected a path that begins with /";
+}
+
+/* Segments of a Uri-Path: at most eight, and none is empty. */
+static const char *wrong_coap_path(const char *value, char words[CONF_WRONG_MAX])
+{
+	static const char expected[] = "expected one to eight segments, split by /";
+	struct text rest = text_of(value);
+	unsigned n = 0;
+
+	(void)words;
+	while (text_starts(rest, "/"))
+		rest = text_skip(rest, 1);
+	while (rest.n) {
+		if (text_cut(&rest, '/').n == 0 || ++n > 8)
+			return expected;
+	}
+	return n > 0 ? NULL : expected;
+}
+
 static const struct conf_key keys[] = {
 	{ NULL, "id", CONF_TEXT, AT_TEXT(id), .preset = "",
 	  .help = "The eIM that is meant, by its id or its address (cellmuxctl eims). Empty: all that have no\n"
 		  "section of their own." },
-	{ NULL, "address", CONF_TEXT, AT_TEXT(address), .preset = "",
+	{ NULL, "address", CONF_TEXT, AT_TEXT(address), .preset = "", .wrong = wrong_address,
 	  .help = "Name or address, instead of the one on the card." },
 	{ NULL, "transport", CONF_CHOICE, AT(transport), .preset = "auto", .words = transport_words,
 	  .help = "https, coap, or one after the other where the first does not work. auto: what the eIM's\n"
@@ -26,12 +81,15 @@ static const struct conf_key keys[] = {
 	{ NULL, "https_port", CONF_NUMBER, AT(https_port), .preset = "0", .min = 0, .max = 65535,
 	  .help = "0: that of the address, or 443." },
 	{ NULL, "https_path", CONF_TEXT, AT_TEXT(https_path), .preset = "/gsma/rsp2/asn1",
+	  .wrong = wrong_https_path,
 	  .help = "Path of its ASN.1 binding." },
 	{ NULL, "coap_port", CONF_NUMBER, AT(coap_port), .preset = "0", .min = 0, .max = 65535,
 	  .help = "0: that of the address, or 5684." },
 	{ NULL, "coap_path", CONF_TEXT, AT_TEXT(coap_path), .preset = "gsma/rsp2/asn1",
+	  .wrong = wrong_coap_path,
 	  .help = "Uri-Path, its segments split by slashes." },
 	{ NULL, "content_format", CONF_TEXT, AT_TEXT(content_format), .preset = "none",
+	  .wrong = wrong_format,
 	  .help = "Content-Format of requests over CoAP, a number. none: it is not said, since it follows from\n"
 		  "the path. 42 (octets) is what some want." },
 	{ NULL, "uri_host", CONF_BOOL, AT(uri_host), .preset = "no",
@@ -70,66 +128,21 @@ const struct conf_group eim_group = {
 		"named as you like. See REACHING AN eIM in cellmux.conf(5).",
 };
 
-int eim_content_format(const struct eim_options *o, int *ret)
+int eim_content_format(const struct eim_options *o)
 {
-	uint32_t n;
+	int format = -1;
 
-	if (text_case_eq(text_of(o->content_format), "none")) {
-		*ret = -1;
-		return 0;
-	}
-	if (text_to_u32(text_of(o->content_format), 10, &n) < 0 || n > 65535)
-		return -EINVAL;
-	*ret = (int)n;
-	return 0;
-}
-
-/* Segments of a Uri-Path: at most eight, and none is empty. */
-static bool path_is_sound(const char *path)
-{
-	struct text rest = text_of(path);
-	unsigned n = 0;
-
-	while (text_starts(rest, "/"))
-		rest = text_skip(rest, 1);
-	while (rest.n) {
-		if (text_cut(&rest, '/').n == 0 || ++n > 8)
-			return false;
-	}
-	return n > 0;
+	read_format(o->content_format, &format);
+	return format;
 }
 
 int eim_settings_check(const struct settings *s, char why[CONF_WHY_MAX])
 {
 	for (size_t i = 0; i < s->n_eims; i++) {
-		const struct eim_options *o = &s->eims[i];
-		struct net_place place;
-		int format;
-
-		if (o->address[0] && net_place_parse(text_of(o->address), 443, &place) < 0) {
-			snprintf(why, CONF_WHY_MAX, "[eim.%s] address: expected a name or an address, with or "
-				 "without :port", o->name);
-			return -EINVAL;
-		}
-		if (o->https_path[0] != '/') {
-			snprintf(why, CONF_WHY_MAX, "[eim.%s] https_path: expected a path that begins with /",
-				 o->name);
-			return -EINVAL;
-		}
-		if (!path_is_sound(o->coap_path)) {
-			snprintf(why, CONF_WHY_MAX, "[eim.%s] coap_path: expected one to eight segments, split "
-				 "by /", o->name);
-			return -EINVAL;
-		}
-		if (eim_content_format(o, &format) < 0) {
-			snprintf(why, CONF_WHY_MAX, "[eim.%s] content_format: expected none, or a number up to "
-				 "65535", o->name);
-			return -EINVAL;
-		}
 		for (size_t k = 0; k < i; k++) {
-			if (!strcmp(o->id, s->eims[k].id)) {
+			if (!strcmp(s->eims[i].id, s->eims[k].id)) {
 				snprintf(why, CONF_WHY_MAX, "[eim.%s] id: [eim.%s] is for the same",
-					 o->name, s->eims[k].name);
+					 s->eims[i].name, s->eims[k].name);
 				return -EINVAL;
 			}
 		}

@@ -170,10 +170,14 @@ int main(int argc, char **argv)
 		conf_print(&conf, stdout);
 		return EXIT_CODE_OK;
 	}
-	if (r == 0)
-		r = settings_check(&app.settings, why);
 	if (r < 0) {
 		fprintf(stderr, "cellmuxd: %s\n", why);
+		return EXIT_CODE_USAGE;
+	}
+	r = settings_check(&app.settings, why);
+	if (r < 0) {
+		fprintf(stderr, "cellmuxd: %s%s%s\n", app.config_path ? app.config_path : "",
+			app.config_path ? ": " : "", why);
 		return EXIT_CODE_USAGE;
 	}
 	if (cl.check)

@@ -11,6 +11,15 @@ static const char *const data_words[] = { "no", "yes", "cmux", NULL };
 #define AT(member)      CONF_AT(struct vport_options, member)
 #define AT_TEXT(member) CONF_AT_TEXT(struct vport_options, member)
 
+static const char *wrong_mode(const char *value, char words[CONF_WRONG_MAX])
+{
+	uint32_t mode;
+
+	(void)words;
+	return text_to_u32(text_of(value), 8, &mode) == 0 && mode <= 0777 ? NULL :
+	       "expected an octal number up to 777";
+}
+
 static const struct conf_key keys[] = {
 	{ NULL, "kind", CONF_CHOICE, AT(kind), .preset = "pty", .words = kind_words,
 	  .help = "pty: a pseudo terminal, for programs that want a serial port. socket: a UNIX stream\n"
@@ -18,9 +27,9 @@ static const struct conf_key keys[] = {
 	{ NULL, "path", CONF_TEXT, AT_TEXT(path), .preset = "",
 	  .help = "A symlink to the pseudo terminal, or the socket; @name is a socket without a file.\n"
 		  "Empty: the section's name in the run directory." },
-	{ NULL, "group", CONF_TEXT, AT_TEXT(group), .preset = "",
+	{ NULL, "group", CONF_TEXT, AT_TEXT(group), .preset = "", .wrong = settings_wrong_group,
 	  .help = "Whose members may open it, often dialout. Empty: the daemon's own." },
-	{ NULL, "mode", CONF_TEXT, AT_TEXT(mode), .preset = "0660",
+	{ NULL, "mode", CONF_TEXT, AT_TEXT(mode), .preset = "0660", .wrong = wrong_mode,
 	  .help = "Its permissions, octal." },
 	{ NULL, "urcs", CONF_CHOICE, AT(urcs), .preset = "asked", .words = urc_words,
 	  .help = "Unsolicited lines that its clients get: asked for (+CREG=1, +CNMI, and what needs no\n"
@@ -47,13 +56,7 @@ int port_settings_check(const struct settings *s, char why[CONF_WHY_MAX])
 {
 	for (size_t i = 0; i < s->n_ports; i++) {
 		const struct vport_options *o = &s->ports[i];
-		uint32_t mode;
 
-		if (text_to_u32(text_of(o->mode), 8, &mode) < 0 || mode > 0777) {
-			snprintf(why, CONF_WHY_MAX, "[port.%s] mode: expected an octal number up to 777",
-				 o->name);
-			return -EINVAL;
-		}
 		if (o->path[0] == '@' && o->kind != VPORT_SOCKET) {
 			snprintf(why, CONF_WHY_MAX, "[port.%s] path: @name is for kind = socket", o->name);
 			return -EINVAL;

@@ -9,6 +9,16 @@ static int complain(const char *key, const char *what, char why[CONF_WHY_MAX])
 	return -EINVAL;
 }
 
+const char *power_wrong_line(const char *value, char words[CONF_WRONG_MAX])
+{
+	struct gpio_spec spec;
+
+	if (gpio_spec_parse(text_of(value), &spec, words) < 0)
+		return words;
+	return !spec.line[0] || gpio_spec_served(&spec) ? NULL :
+	       "this cellmuxd was built without libgpiod: it knows lines of programs only (unix:PATH:NAME)";
+}
+
 int power_settings_check(struct settings *s, char why[CONF_WHY_MAX])
 {
 	struct power_options *o = &s->power;
@@ -28,9 +38,5 @@ int power_settings_check(struct settings *s, char why[CONF_WHY_MAX])
 			return complain(name, text, why);
 		}
 	}
-	for (int i = 0; i < _POWER_LINE_MAX; i++)
-		if (o->lines[i].line[0] && !gpio_spec_served(&o->lines[i]))
-			return complain(power_line_name((enum power_line)i), "this cellmuxd was built "
-					"without libgpiod: it knows lines of programs only (unix:PATH:NAME)", why);
 	return 0;
 }

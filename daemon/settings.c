@@ -5,6 +5,7 @@
 
 #include "core/text.h"
 #include "core/util.h"
+#include "ctl/peer.h"
 
 static const char *const cmux_words[] = { "no", "auto", "yes", NULL };
 static const char *const radio_words[] = { "on", "keep", NULL };
@@ -14,6 +15,23 @@ static const char *const level_words[] = { "error", "warning", "info", "debug", 
 
 #define AT(member)      CONF_AT(struct settings, member)
 #define AT_TEXT(member) CONF_AT_TEXT(struct settings, member)
+
+const char *settings_wrong_group(const char *value, char words[CONF_WRONG_MAX])
+{
+	if (ctl_group_check(value) == 0)
+		return NULL;
+	snprintf(words, CONF_WRONG_MAX, "there is no group %s; make it with groupadd --system %s, or leave "
+		 "the key empty", value, value);
+	return words;
+}
+
+static const char *wrong_pin(const char *value, char words[CONF_WRONG_MAX])
+{
+	struct text pin = text_of(value);
+
+	(void)words;
+	return !pin.n || (text_all_digits(pin) && pin.n >= 4) ? NULL : "expected 4 to 8 digits";
+}
 
 static const struct conf_key keys[] = {
 	{ "modem", "device", CONF_TEXT, AT_TEXT(device), .preset = "",
@@ -30,6 +48,7 @@ static const struct conf_key keys[] = {
 	  .help = "Wait for a port that is missing or held by another program at start, instead of\n"
 		  "ending with an error. The systemd unit sets it (--wait)." },
 	{ "modem", "pin", CONF_TEXT, AT_TEXT(pin), .preset = "", .secret = true,
+	  .wrong = wrong_pin,
 	  .help = "The card's PIN, four to eight digits. A PIN that a card has refused is never tried\n"
 		  "again on it, not even after a restart." },
 	{ "modem", "radio", CONF_CHOICE, AT(radio), .preset = "on", .words = radio_words,
@@ -51,20 +70,26 @@ static const struct conf_key keys[] = {
 		  "asks for, which is mostly nothing." },
 
 	{ "power", "pwrkey", CONF_TEXT, AT_TEXT(power_lines[POWER_PWRKEY]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "The line that presses the module's PWRKEY (ON/OFF, IGT), where there is one:\n"
 		  "CHIP:NUMBER or CHIP:NAME, or just NAME, and behind it active-low, open-drain,\n"
 		  "pull-up or pull-down where that is so. CHIP is gpiochip0, its path or its label.\n"
 		  "Active means pressed. Not to be set where the board presses it by itself." },
 	{ "power", "reset", CONF_TEXT, AT_TEXT(power_lines[POWER_RESET]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "The line to its RESET; active: held in reset." },
 	{ "power", "supply", CONF_TEXT, AT_TEXT(power_lines[POWER_SUPPLY]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "A line that gives it its power, by a switch or FULL_CARD_POWER_OFF#; active: on." },
 	{ "power", "status", CONF_TEXT, AT_TEXT(power_lines[POWER_STATUS]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "The line that tells whether it is on (STATUS, VDD_EXT, PWRMON); active: on. Without\n"
 		  "it PWRKEY, which switches on as well as off, is pressed by guess." },
 	{ "power", "dtr", CONF_TEXT, AT_TEXT(power_lines[POWER_DTR]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "A line to its DTR; active: stay awake, which is often active-low." },
 	{ "power", "ri", CONF_TEXT, AT_TEXT(power_lines[POWER_RI]), .preset = "",
+	  .wrong = power_wrong_line,
 	  .help = "The line from its RI: it has something to say when that becomes active." },
 	{ "power", "on_ms", CONF_NUMBER, AT(power.times.on_ms), .preset = "0", .min = 0, .max = 60000,
 	  .help = "Milliseconds for which PWRKEY is pressed to switch it on. 0: what its family wants,\n"
@@ -123,8 +148,10 @@ static const struct conf_key keys[] = {
 	{ "socket", "path", CONF_TEXT, AT_TEXT(socket), .preset = "",
 	  .help = "The control socket; empty: cellmux.sock in the run directory." },
 	{ "socket", "reader_group", CONF_TEXT, AT_TEXT(reader_group), .preset = "",
+	  .wrong = settings_wrong_group,
 	  .help = "Members may look at the status. Empty: every local user may." },
 	{ "socket", "admin_group", CONF_TEXT, AT_TEXT(admin_group), .preset = "",
+	  .wrong = settings_wrong_group,
 	  .help = "Members may also change things. Empty: only root and the user the daemon runs as." },
 
 	{ "daemon", "run_dir", CONF_TEXT, AT_TEXT(run_dir), .preset = "/run/cellmux",
@@ -147,15 +174,9 @@ struct conf settings_conf(struct settings *s)
 
 int settings_check(struct settings *s, char why[CONF_WHY_MAX])
 {
-	struct text pin = text_of(s->pin);
-
 	if (!s->device[0]) {
 		snprintf(why, CONF_WHY_MAX, "no device: give one with -d, for example -d /dev/ttyUSB2, or "
 			 "set device in section [modem]");
-		return -EINVAL;
-	}
-	if (pin.n && (!text_all_digits(pin) || pin.n < 4)) {
-		snprintf(why, CONF_WHY_MAX, "[modem] pin: expected 4 to 8 digits");
 		return -EINVAL;
 	}
 	if (!s->socket[0] && snprintf(s->socket, sizeof(s->socket), "%s/cellmux.sock", s->run_dir) >=

@@ -55,6 +55,11 @@ struct settings {
 	size_t n_ports;
 };
 
+/* For keys that name a group of users. */
+const char *settings_wrong_group(const char *value, char words[CONF_WRONG_MAX]);
+
+/* For keys that name a line. */
+const char *power_wrong_line(const char *value, char words[CONF_WRONG_MAX]);
 /* power_settings.c: what is written of the power lines, into power.lines; as settings_check() */
 int power_settings_check(struct settings *s, char why[CONF_WHY_MAX]);
 
@@ -66,8 +71,8 @@ int port_settings_check(const struct settings *s, char why[CONF_WHY_MAX]);
 /* eim_settings.c: the keys of sections [eim.…] */
 extern const struct conf_group eim_group;
 int eim_settings_check(const struct settings *s, char why[CONF_WHY_MAX]);
-/* -1: none is said. -EINVAL: neither none nor a number. */
-int eim_content_format(const struct eim_options *o, int *ret);
+/* -1: none is said. */
+int eim_content_format(const struct eim_options *o);
 /* What is set for this eIM: by its id, by its address, for all; or the presets. */
 void eim_options_find(const struct settings *s, const char *id, const char *fqdn,
 		      struct eim_options *ret);

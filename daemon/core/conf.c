@@ -189,10 +189,15 @@ int conf_set(const struct conf *c, const char *section, const char *name, const 
 	const struct conf_key *k = find_key(c, section, name);
 	struct text item;
 	const struct conf_group *g = k ? NULL : find_group(c, section, &item);
-	char expected[200];
+	char expected[200], words[CONF_WRONG_MAX];
+	const char *wrong;
 
 	if (g)
 		return set_in_group(c, g, item, section, name, value, origin, why);
+	if (!k && !section[0]) {
+		snprintf(why, CONF_WHY_MAX, "%s: %s: expected a [section] before it", origin, name);
+		return -ENOENT;
+	}
 	if (!k) {
 		snprintf(why, CONF_WHY_MAX, "%s: [%s] %s: %s; see cellmux.conf(5)", origin, section, name,
 			 section_known(c, section) ? "no such key" : "no such section");
@@ -201,6 +206,11 @@ int conf_set(const struct conf *c, const char *section, const char *name, const 
 	if (store(c, k, text_of(value), expected, sizeof(expected)) < 0) {
 		snprintf(why, CONF_WHY_MAX, "%s: [%s] %s: expected %s, not '%s'", origin, section, name,
 			 expected, k->secret ? "…" : value);
+		return -EINVAL;
+	}
+	wrong = k->wrong ? k->wrong(place(c, k), words) : NULL;
+	if (wrong) {
+		snprintf(why, CONF_WHY_MAX, "%s: [%s] %s: %s", origin, section, name, wrong);
 		return -EINVAL;
 	}
 	return 0;
@@ -238,24 +248,65 @@ struct loading {
 	int error;
 };
 
-/* A named section counts by its header alone, of which inih says nothing. */
-static void look_for_section(struct loading *l, const char *line)
+static int syntax_error(struct loading *l, unsigned line)
+{
+	snprintf(l->why, CONF_WHY_MAX, "%s:%u: expected [section], key = value or a comment", l->path, line);
+	return -EINVAL;
+}
+
+/* "[port]" is not a port, though nothing would be missed without a key in it. */
+static int unknown_section(struct loading *l, const char *section)
+{
+	for (size_t i = 0; i < l->conf->n_groups; i++) {
+		const struct conf_group *g = &l->conf->groups[i];
+
+		if (strcmp(section, g->prefix) != 0)
+			continue;
+		snprintf(l->why, CONF_WHY_MAX, "%s:%u: [%s]: expected a name behind it, for example [%s.%s]",
+			 l->path, l->line, section, g->prefix, g->example);
+		return -EINVAL;
+	}
+	snprintf(l->why, CONF_WHY_MAX, "%s:%u: [%s]: no such section; see cellmux.conf(5)", l->path, l->line,
+		 section);
+	return -ENOENT;
+}
+
+/*
+ * Of a section without keys inih says nothing, and goes on behind a header that it cannot read. A
+ * named one counts by its header alone.
+ */
+static int look_for_section(struct loading *l, const char *line)
 {
 	struct text t = text_trim(text_of(line)), name;
 	const struct conf_group *g;
 	char section[80], origin[300];
 	size_t i;
 
-	if (!text_starts(t, "[") || text_find(t, ']') == t.n)
-		return;
-	if (text_copy(text_from(t.s + 1, text_find(t, ']') - 1), section, sizeof(section)) < 0)
-		return;
+	if (!text_starts(t, "["))
+		return 0;
+	if (text_find(t, ']') == t.n ||
+	    text_copy(text_from(t.s + 1, text_find(t, ']') - 1), section, sizeof(section)) < 0)
+		return syntax_error(l, l->line);
 	g = find_group(l->conf, section, &name);
-	if (!g || find_item(l->conf, g, name, &i) == 0)
-		return;
+	if (!g)
+		return section_known(l->conf, section) ? 0 : unknown_section(l, section);
+	if (find_item(l->conf, g, name, &i) == 0)
+		return 0;
 	snprintf(origin, sizeof(origin), "%s:%u", l->path, l->line);
 	/* Says why it cannot be made. */
-	l->error = conf_set(l->conf, section, "", "", origin, l->why);
+	return conf_set(l->conf, section, "", "", origin, l->why);
+}
+
+/*
+ * inih takes an indented line for more of the value above, which no key here has, and an editor's
+ * byte order mark for text.
+ */
+static void strip_front(char *line, bool first)
+{
+	size_t n = first && !strncmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
+
+	n += strspn(line + n, " \t");
+	memmove(line, line + n, strlen(line + n) + 1);
 }
 
 /* inih reads through here, so that lines are counted and none is cut without a word. */
@@ -274,7 +325,8 @@ static char *read_line(char *dst, int cap, void *stream)
 		l->error = -EINVAL;
 		return NULL;
 	}
-	look_for_section(l, dst);
+	strip_front(dst, l->line == 1);
+	l->error = look_for_section(l, dst);
 	return l->error ? NULL : dst;
 }
 
@@ -341,20 +393,19 @@ int conf_load(const struct conf *c, const char *path, char why[CONF_WHY_MAX])
 	if (!file) {
 		int r = -errno;
 
-		snprintf(why, CONF_WHY_MAX, "%s: %s", path, strerror(-r));
+		snprintf(why, CONF_WHY_MAX, "%s: %s%s", path, strerror(-r), r == -EACCES ?
+			 "; the user that the daemon runs as must be able to read it" : "");
 		return r;
 	}
 	line = ini_parse_stream(read_line, &l, on_value, &l);
+	/* The first fault counts; the one that was found may have followed from it. */
+	if (line > 0 && (!l.error || (unsigned)line < l.line))
+		return syntax_error(&l, (unsigned)line);
 	if (l.error)
 		return l.error;
 	if (ferror(file) || line < 0) {
 		snprintf(why, CONF_WHY_MAX, "%s: cannot be read", path);
 		return -EIO;
-	}
-	if (line > 0) {
-		snprintf(why, CONF_WHY_MAX, "%s:%d: expected [section], key = value or a comment", path,
-			 line);
-		return -EINVAL;
 	}
 	return 0;
 }

@@ -29,9 +29,33 @@ static bool take_word(struct text *t, struct gpio_spec *s)
 	return true;
 }
 
+/*
+ * A word that is none of those, where a name with blanks in it is out of the question: behind a
+ * number, or nearly one of them. Empty: none.
+ */
+static struct text strange_word(struct text line)
+{
+	static const char *const begins[] = { "active", "open-", "pull-", "bias" };
+	struct text first = line, last = line;
+	size_t blank = text_find(line, ' ');
+	uint32_t number;
+
+	if (blank == line.n)
+		return (struct text){ 0 };
+	first.n = blank;
+	if (text_to_u32(first, 10, &number) == 0)
+		return text_trim(text_skip(line, blank));
+	while (text_find(last, ' ') < last.n)
+		last = text_skip(last, text_find(last, ' ') + 1);
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (text_starts(last, begins[i]))
+			return last;
+	return (struct text){ 0 };
+}
+
 int gpio_spec_parse(struct text text, struct gpio_spec *ret, char why[GPIO_WHY_MAX])
 {
-	struct text t = text_trim(text), chip = { 0 };
+	struct text t = text_trim(text), chip = { 0 }, strange;
 	struct gpio_spec s = { 0 };
 	size_t colon = t.n;
 	uint32_t number;
@@ -49,6 +73,16 @@ int gpio_spec_parse(struct text text, struct gpio_spec *ret, char why[GPIO_WHY_M
 			snprintf(why, GPIO_WHY_MAX, "expected CHIP:LINE, for example gpiochip0:17");
 			return -EINVAL;
 		}
+	}
+	strange = strange_word(t);
+	if (strange.n) {
+		snprintf(why, GPIO_WHY_MAX, "expected active-low, open-drain, pull-up or pull-down, not '"
+			 TEXT_FMT "'", TEXT_ARG(strange));
+		return -EINVAL;
+	}
+	if (text_eq(chip, "unix")) {
+		snprintf(why, GPIO_WHY_MAX, "expected unix:PATH:NAME, for example unix:/run/board.sock:pwrkey");
+		return -EINVAL;
 	}
 	if (!chip.n && text_to_u32(t, 10, &number) == 0) {
 		snprintf(why, GPIO_WHY_MAX, "a number needs its chip, for example gpiochip0:" TEXT_FMT,

@@ -18,6 +18,8 @@ enum conf_type {
 	CONF_CHOICE,            /* unsigned: the index of the word */
 };
 
+#define CONF_WRONG_MAX 360
+
 struct conf_key {
 	const char *section, *name;
 	enum conf_type type;
@@ -27,6 +29,8 @@ struct conf_key {
 	unsigned min, max;              /* CONF_NUMBER */
 	const char *const *words;       /* CONF_CHOICE, ended by NULL */
 	bool secret;                    /* not printed unless it is the preset */
+	/* CONF_TEXT: what else is wrong with it, for people, into words (not cut); NULL: nothing. */
+	const char *(*wrong)(const char *value, char words[CONF_WRONG_MAX]);
 	const char *help;               /* lines for the sample file, split by \n */
 };
 

@@ -18,6 +18,14 @@ struct sample {
 
 static const char *const modes[] = { "on", "keep", NULL };
 
+static const char *too_short(const char *value, char words[CONF_WRONG_MAX])
+{
+	if (!value[0] || strlen(value) >= 4)
+		return NULL;
+	snprintf(words, CONF_WRONG_MAX, "expected a longer one");
+	return words;
+}
+
 static const struct conf_key keys[] = {
 	{ "modem", "device", CONF_TEXT, CONF_AT_TEXT(struct sample, device), .preset = "/dev/x",
 	  .help = "One.\nTwo." },
@@ -27,7 +35,7 @@ static const struct conf_key keys[] = {
 	  .help = "Mode." },
 	{ "line", "hunt", CONF_BOOL, CONF_AT(struct sample, hunt), .preset = "yes", .help = "Hunt." },
 	{ "line", "pin", CONF_TEXT, CONF_AT_TEXT(struct sample, pin), .preset = "", .secret = true,
-	  .help = "PIN." },
+	  .wrong = too_short, .help = "PIN." },
 };
 
 static struct sample s;
@@ -93,10 +101,14 @@ static void a_wrong_line_is_told_with_file_line_key_and_expectation(void **state
 		  ":2: [modem] device: expected at most 15 characters, not '/dev/serial/by-id/long'" },
 		{ "[line]\npin = 123456789\n", ":2: [line] pin: expected at most 8 characters, not '…'" },
 		{ "[modem]\nbuad = 1\n", ":2: [modem] buad: no such key; see cellmux.conf(5)" },
-		{ "[moden]\nbaud = 9600\n", ":2: [moden] baud: no such section; see cellmux.conf(5)" },
-		{ "baud = 9600\n", ":1: [] baud: no such section; see cellmux.conf(5)" },
+		{ "[moden]\nbaud = 9600\n", ":1: [moden]: no such section; see cellmux.conf(5)" },
+		{ "[moden]\n", ":1: [moden]: no such section; see cellmux.conf(5)" },
+		{ "baud = 9600\n", ":1: baud: expected a [section] before it" },
+		{ "[line]\npin = 12\n", ":2: [line] pin: expected a longer one" },
 		{ "[modem]\nbaud = 9600\n[modem]\nbaud = 9600\n", ":4: [modem] baud: already set in line 2" },
 		{ "[modem\n", ":1: expected [section], key = value or a comment" },
+		{ "[modem\nbaud = 9600\n", ":1: expected [section], key = value or a comment" },
+		{ "[modem]\nnonsense\nbaud = x\n", ":2: expected [section], key = value or a comment" },
 		{ "[modem]\nnonsense\n", ":2: expected [section], key = value or a comment" },
 	};
 
@@ -108,6 +120,18 @@ static void a_wrong_line_is_told_with_file_line_key_and_expectation(void **state
 		snprintf(want, sizeof(want), "%s%s", path, rows[i].tail);
 		assert_string_equal(why, want);
 	}
+}
+
+static void indented_lines_and_a_byte_order_mark_are_read_as_others(void **state)
+{
+	char why[CONF_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(load("\xef\xbb\xbf[modem]\r\n  device = /dev/x\r\n\tbaud = 9600\r\n  [line]\r\n"
+			      "    hunt = no\r\n", why), 0);
+	assert_string_equal(s.device, "/dev/x");
+	assert_int_equal(s.baud, 9600);
+	assert_false(s.hunt);
 }
 
 static void an_over_long_line_is_refused_not_cut(void **state)
@@ -244,7 +268,9 @@ static void wrong_named_sections_are_told(void **state)
 				       "'-' or '_' behind the dot" },
 		{ "[door.a]\n[door.b]\n[door.c]\n[door.d]\n",
 		  ":4: [door.d]: expected at most 3 sections [door.…]" },
-		{ "[door]\nopen=yes\n", ":2: [door] open: no such section; see cellmux.conf(5)" },
+		{ "[door]\nopen=yes\n", ":1: [door]: expected a name behind it, for example [door.front]" },
+		{ "[door]\n", ":1: [door]: expected a name behind it, for example [door.front]" },
+		{ "[dor.a]\n", ":1: [dor.a]: no such section; see cellmux.conf(5)" },
 	};
 
 	(void)state;
@@ -286,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_right_file_sets_what_it_says),
 		cmocka_unit_test(a_wrong_line_is_told_with_file_line_key_and_expectation),
+		cmocka_unit_test(indented_lines_and_a_byte_order_mark_are_read_as_others),
 		cmocka_unit_test(an_over_long_line_is_refused_not_cut),
 		cmocka_unit_test(a_missing_file_is_told),
 		cmocka_unit_test(what_is_printed_can_be_read_back),

@@ -76,7 +76,8 @@ static void lines_are_read_as_they_are_written(void **state)
 		  GPIO_BIAS_AS_IS },
 	};
 	static const char *const wrong[] = {
-		"17", ":17", "gpiochip0:", "active-low:",
+		"17", ":17", "gpiochip0:", "active-low:", "gpiochip0:5 active-hi", "gpiochip0:5 active-low x",
+		"soc:PWR active-hi", "soc:PWR pull-up-down", "unix:/run/board.sock",
 		"x:0123456789012345678901234567890123456789012345678901234567890123",
 	};
 	char why[GPIO_WHY_MAX];
