@@ -484,7 +484,8 @@ static int find_group(struct endpoint *e, const char *group, char why[ENDPOINT_W
 {
 	struct group *g;
 
-	e->gid = (gid_t)-1;
+	/* Pseudo terminals come with the group that /dev/pts was mounted with, mostly tty. */
+	e->gid = getegid();
 	if (!group[0])
 		return 0;
 	g = getgrnam(group);
@@ -496,11 +497,19 @@ static int find_group(struct endpoint *e, const char *group, char why[ENDPOINT_W
 	return 0;
 }
 
-static int set_rights(const struct endpoint *e, const char *path)
+static int set_rights(const struct endpoint *e, const char *path, char why[ENDPOINT_WHY_MAX])
 {
-	if (e->gid != (gid_t)-1 && chown(path, (uid_t)-1, e->gid) < 0)
-		return -errno;
-	return chmod(path, e->mode) < 0 ? -errno : 0;
+	if (chown(path, (uid_t)-1, e->gid) < 0) {
+		int r = -errno;
+		struct group *g = r == -EPERM ? getgrgid(e->gid) : NULL;
+
+		if (!g)
+			return explain(r, e, "its group", why);
+		snprintf(why, ENDPOINT_WHY_MAX, "%s: cannot be given to group %s: add the daemon's user to it, "
+			 "or name another one", e->path, g->gr_name);
+		return -EACCES;
+	}
+	return chmod(path, e->mode) < 0 ? explain(-errno, e, "its mode", why) : 0;
 }
 
 /* Puts the symlink in place of one that an earlier run has left, in one step. */
@@ -531,11 +540,12 @@ static int open_pty(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
 		return explain(-errno, e, "no pseudo terminal", why);
 	if (grantpt(e->fd) < 0 || unlockpt(e->fd) < 0 || ptsname_r(e->fd, e->slave, sizeof(e->slave)))
 		return explain(-errno, e, "no pseudo terminal", why);
-	r = set_rights(e, e->slave);
-	if (r == 0)
-		r = reset_slave(e);
+	r = set_rights(e, e->slave, why);
 	if (r < 0)
-		return explain(r, e, "group and mode", why);
+		return r;
+	r = reset_slave(e);
+	if (r < 0)
+		return explain(r, e, "its settings", why);
 	r = make_link(e);
 	if (r < 0)
 		return explain(r, e, "its symlink", why);
@@ -584,9 +594,9 @@ static int open_socket(struct endpoint *e, char why[ENDPOINT_WHY_MAX])
 		return r;
 	}
 	if (!abstract)
-		r = set_rights(e, e->path);
+		r = set_rights(e, e->path, why);
 	if (r < 0)
-		return explain(r, e, "group and mode", why);
+		return r;
 	if (listen(e->listener, 2) < 0)
 		return explain(-errno, e, "cannot listen", why);
 	ev_watch_start(&e->arrival, e->listener, EV_IN);

@@ -21,7 +21,7 @@
 struct endpoint_options {
 	bool socket;                    /* else a pty */
 	const char *path;               /* the pty's symlink; the socket, "@name" in the abstract space */
-	const char *group;              /* "" as it comes */
+	const char *group;              /* "" the process's own */
 	unsigned mode;                  /* permission bits */
 };
 

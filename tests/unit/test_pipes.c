@@ -1,14 +1,19 @@
 /*
  * Pipes with real descriptors behind them: whoever has been told by pipe_backlog() that something waits
  * hears drained() when nothing does any more, also if it was another write that took the rest along.
+ * And whose a virtual port is.
  */
 #include "support/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -103,6 +108,60 @@ static void a_client_of_a_socket(void **state)
 	assert_int_equal(fake_ev_active(), 0);
 }
 
+/* In a child that is nobody: the port's group and mode if it opens, else why not. */
+static int open_as_nobody(struct endpoint_options *o)
+{
+	static struct endpoint e;
+	char why[ENDPOINT_WHY_MAX];
+	gid_t group = 65534;
+	struct stat st;
+	int r;
+
+	if (setgroups(1, &group) < 0 || setgid(group) < 0 || setuid(65534) < 0)
+		return 10;
+	e.came = e.left = e.ended = nothing;
+	r = endpoint_open(&e, o, why);
+	if (r == -EACCES)
+		return strstr(why, "cannot be given to group root: add the daemon's user to it") ? 1 : 11;
+	if (r < 0 || stat(e.path, &st) < 0)
+		return 12;
+	r = st.st_gid == group && (st.st_mode & 0777) == o->mode ? 0 : 13;
+	endpoint_close(&e);
+	return r;
+}
+
+/* Only root can become somebody else who may not. */
+static void a_group_is_the_daemons_or_one_that_it_is_in(void **state)
+{
+	static const struct {
+		bool socket;
+		const char *group;
+		int wanted;
+	} rows[] = {
+		{ false, "", 0 }, { true, "", 0 }, { false, "root", 1 }, { true, "root", 1 },
+	};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(dir, 0777), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct endpoint_options o = { .socket = rows[i].socket, .path = path,
+					      .group = rows[i].group, .mode = 0640 };
+		int status;
+		pid_t pid;
+
+		fake_ev_reset();
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(open_as_nobody(&o));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), rows[i].wanted);
+	}
+}
+
 static void a_port(void **state)
 {
 	struct serial_options o = { .baud = 115200 };
@@ -127,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_of_a_socket),
+		cmocka_unit_test(a_group_is_the_daemons_or_one_that_it_is_in),
 		cmocka_unit_test(a_port),
 	};
 	int r;
