@@ -259,7 +259,8 @@ install: $(O)/cellmuxd $(O)/cellmuxctl
 		sed 's,@sbindir@,$(PREFIX)/sbin,g; s,@sysconfdir@,$(SYSCONFDIR),g' $$u \
 			> $(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(INSTALL) -D -m 644 systemd/cellmux.sysusers $(DESTDIR)$(SYSUSERSDIR)/cellmux.conf
-	$(INSTALL) -D -m 644 systemd/cellmux.tmpfiles $(DESTDIR)$(TMPFILESDIR)/cellmux.conf
+	$(INSTALL) -d $(DESTDIR)$(TMPFILESDIR)
+	sed 's,@sysconfdir@,$(SYSCONFDIR),g' systemd/cellmux.tmpfiles > $(DESTDIR)$(TMPFILESDIR)/cellmux.conf
 	$(INSTALL) -D -m 644 config/77-cellmux.rules $(DESTDIR)$(UDEVDIR)/77-cellmux.rules
 	for m in config/man/*.[1-8]; do \
 		$(INSTALL) -D -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; done
