@@ -420,6 +420,38 @@ static void await_ok(int fd)
 	}
 }
 
+/* The port was the daemon's parts' just now: what they said last is answered first. */
+static void get_in_step(int fd)
+{
+	struct pollfd w = { .fd = fd, .events = POLLIN };
+	double end = now_ms() + 10000;
+	char in[4096] = "", ask[64], want[64];
+	size_t n = 0;
+
+	for (unsigned i = 0; now_ms() < end; i++) {
+		double patience = now_ms() + 1000;
+
+		snprintf(ask, sizeof(ask), "AT%%ECHO=\"step %u\",1\r", i);
+		snprintf(want, sizeof(want), "%%ECHO: \"step %u\",1\r\n\r\nOK\r\n", i);
+		if (write(fd, ask, strlen(ask)) < 0)
+			die("the port takes nothing");
+		while (now_ms() < patience && !strstr(in, want)) {
+			ssize_t r = 0;
+
+			if (poll(&w, 1, 100) > 0)
+				r = read(fd, in + n, sizeof(in) - 1 - n);
+			if (r < 0 || n == sizeof(in) - 1)
+				die("the port is gone");
+			n += (size_t)r;
+			in[n] = '\0';
+		}
+		if (strstr(in, want))
+			return;
+	}
+	fprintf(stderr, "bench_card: got '%s'\n", in);
+	die("the module does not get into step");
+}
+
 static double by_hand(void)
 {
 	/* The same number as before: it is the first one again. */
@@ -432,6 +464,7 @@ static double by_hand(void)
 		die("no port");
 	cfmakeraw(&t);
 	tcsetattr(fd, TCSANOW, &t);
+	get_in_step(fd);
 	if (write(fd, open_session, strlen(open_session)) < 0)
 		die("the port takes nothing");
 	await_ok(fd);
