@@ -33,6 +33,8 @@
 /* Before what somebody has written is taken for a visitor's who has left. */
 #define VISIT_MS 100
 #define FINISH_MS 5000
+/* Before a client is hung up on: it reads the module's last word first. */
+#define CARRIER_MS 100
 
 /* --- octets ------------------------------------------------------------------------------------ */
 
@@ -101,19 +103,23 @@ static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
 
 /* --- coming and going ---------------------------------------------------------------------------- */
 
+static bool slave_is_open(const struct endpoint *e);
+
 /*
  * As after its making: raw, open to everybody, and nothing to be read. What is written stays: it may be
- * the next client's already. Opening the slave is seen by ourselves too.
+ * the next client's already, and where one is there so may settings be that are raw enough. Opening the
+ * slave is seen by ourselves too.
  */
 static int reset_slave(struct endpoint *e)
 {
+	bool is_used = slave_is_open(e);
 	int fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	struct termios t;
 
 	if (fd < 0)
 		return -errno;
 	ioctl(fd, TIOCNXCL);
-	if (tcgetattr(fd, &t) == 0) {
+	if (tcgetattr(fd, &t) == 0 && (!is_used || t.c_lflag & (ECHO | ICANON))) {
 		cfmakeraw(&t);
 		t.c_cflag |= CLOCAL | CREAD;
 		t.c_cflag &= ~(tcflag_t)CRTSCTS;
@@ -205,7 +211,7 @@ static void read_notices(struct endpoint *e)
 static void arrive(struct endpoint *e)
 {
 	e->client = true;
-	e->held = e->deaf = e->half = e->finishing = false;
+	e->held = e->deaf = e->half = e->finishing = e->hangs_up = false;
 	e->doubt = ENDPOINT_NO_DOUBT;
 	buf_clear(&e->out);
 	watch(e);
@@ -241,7 +247,7 @@ static void leave(struct endpoint *e)
 		if (!slave_is_open(e))
 			e->opens = 0;
 		/* TIOCEXCL outlives its client; only an administrator can take it back. */
-		if (reset_slave(e) == -EBUSY)
+		if ((e->hangs_up && slave_is_open(e)) || reset_slave(e) == -EBUSY)
 			renew(e);
 		else
 			ev_alarm_start(&e->look, LOOK_MS);
@@ -452,7 +458,16 @@ static void on_gone(struct ev_task *t)
 
 static void on_finish(struct ev_alarm *a)
 {
-	leave(container_of(a, struct endpoint, finish));
+	struct endpoint *e = container_of(a, struct endpoint, finish);
+
+	if (was_replaced(e)) {
+		e->hangs_up = false;
+		read_once(e);
+	} else {
+		leave(e);
+	}
+	if (!e->socket)
+		look_at_pty(e);
 }
 
 static void on_ready(struct ev_watch *w, unsigned what)
@@ -610,7 +625,7 @@ int endpoint_open(struct endpoint *e, const struct endpoint_options *o, char why
 	e->pipe.ops = &ops;
 	e->fd = e->listener = e->notify = -1;
 	e->socket = o->socket;
-	e->client = e->held = e->deaf = e->half = e->finishing = e->spoiled = false;
+	e->client = e->held = e->deaf = e->half = e->finishing = e->spoiled = e->hangs_up = false;
 	e->doubt = ENDPOINT_NO_DOUBT;
 	e->opens = 0;
 	e->vacated = e->reopened = e->wrote = false;
@@ -682,6 +697,16 @@ void endpoint_hold(struct endpoint *e, bool on)
 	/* It has waited for this to be replaced. */
 	if (!on && was_replaced(e))
 		ev_task_start(&e->gone);
+}
+
+void endpoint_carrier_lost(struct endpoint *e)
+{
+	struct termios t;
+
+	if (e->socket || !e->client || e->hangs_up || tcgetattr(e->fd, &t) < 0 || t.c_cflag & CLOCAL)
+		return;
+	e->hangs_up = true;
+	ev_alarm_start(&e->finish, CARRIER_MS);
 }
 
 void endpoint_finish(struct endpoint *e)

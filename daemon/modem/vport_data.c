@@ -118,6 +118,12 @@ static void back_to_commands(struct vport *v, bool clean)
 	vport_changed(v);
 }
 
+void vport_data_carrier_lost(struct vport *v)
+{
+	if (v->dialled && !v->lingers && !v->ending)
+		endpoint_carrier_lost(&v->end);
+}
+
 void vport_data_hang_up(struct vport *v, const char *why)
 {
 	log_info(v->o.name, "%s: hanging up", why);
@@ -206,13 +212,25 @@ static void end_call(struct vport *v)
 		vport_data_hang_up(v, "the module has restarted");
 	else
 		back_to_commands(v, true);
+	vport_data_carrier_lost(v);
 }
 
-/* A report, as it follows the end of a call. */
-static bool is_report(struct text octets)
+enum behind { BEHIND_UNDECIDED, BEHIND_REPORT, BEHIND_DATA };
+
+/* Is it a report, as it follows the end of a call? It comes in pieces of any size. */
+static enum behind look_behind(struct vport *v, struct text octets)
 {
-	return octets.n >= 3 && octets.s[0] == '\r' && octets.s[1] == '\n' && octets.s[2] > ' ' &&
-	       octets.s[2] < 0x7f;
+	static const char begins[] = "\r\n";
+
+	for (size_t i = 0; i < octets.n; i++, v->behind_n++) {
+		char c = octets.s[i];
+
+		if (v->behind_n == strlen(begins))
+			return c > ' ' && c < 0x7f ? BEHIND_REPORT : BEHIND_DATA;
+		if (c != begins[v->behind_n])
+			return BEHIND_DATA;
+	}
+	return BEHIND_UNDECIDED;
 }
 
 /* The first words of a module that has started anew (RDY): in the middle of a call it has lost it. */
@@ -234,11 +252,16 @@ static bool has_restarted(const struct vport *v)
  */
 static void look_for_end(struct vport *v, struct text octets)
 {
-	if (v->over.active && is_report(octets)) {
+	enum behind behind = v->over.active ? look_behind(v, octets) : BEHIND_DATA;
+
+	if (behind == BEHIND_UNDECIDED)
+		return;
+	if (behind == BEHIND_REPORT) {
 		end_call(v);
 		return;
 	}
 	v->restarted = has_restarted(v);
+	v->behind_n = 0;
 	if (v->restarted || tail_is(v, "\r\nNO CARRIER\r\n"))
 		ev_alarm_start(&v->over, OVER_MS);
 	else
@@ -253,14 +276,21 @@ static void on_over(struct ev_alarm *a)
 void vport_data_octets(struct vport *v, struct text octets)
 {
 	vport_write(v, octets.s, octets.n);
-	keep_tail(v, octets);
-	if (has_ended(v)) {
-		back_to_commands(v, true);
-		return;
+	/* Line by line: the words may stand anywhere in what has come at once. */
+	while (octets.n && v->state == VPORT_CONNECTED) {
+		struct text line = text_from(octets.s, MIN(text_find(octets, '\n') + 1, octets.n));
+
+		octets = text_skip(octets, line.n);
+		keep_tail(v, line);
+		if (has_ended(v))
+			back_to_commands(v, true);
+		else
+			look_for_end(v, line);
 	}
+	if (v->state != VPORT_CONNECTED)
+		return;
 	watch_client(v);
 	note_activity(v);
-	look_for_end(v, octets);
 }
 
 /* V.250 6.2.9 and S12: a second of silence, three times S2, and another second. */

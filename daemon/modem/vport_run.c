@@ -131,8 +131,10 @@ static void on_done(struct at_cmd *cmd, enum at_end kind, int code, struct text 
 	v->end_kind = kind;
 	v->end_code = code;
 	/* A call that is over by itself: the module's last word is a result like any other. */
-	if (v->state == VPORT_CONNECTED)
+	if (v->state == VPORT_CONNECTED) {
 		v->end_kind = AT_NO_CARRIER;
+		vport_data_carrier_lost(v);
+	}
 	if (text_copy(final, v->end_text, sizeof(v->end_text)) < 0)
 		v->end_text[0] = '\0';
 	v->restore = v->wrapped ? vport_own_restore(v, text_of(v->main + 2)) : NULL;

@@ -4,7 +4,9 @@
  * what it has not read is dropped, the terminal's settings are put back. What it has written before
  * it left is still received, by the way of came() and left() even if nobody looked while it was there.
  *
- * A pty has no modem lines. Speed 0 (B0) is how programs drop DTR on one: endpoint_dropped_dtr().
+ * A pty has no modem lines. Speed 0 (B0) is how programs drop DTR on one: endpoint_dropped_dtr(). A
+ * carrier that goes (DCD) is a hang-up on a serial port whose program has cleared CLOCAL, and so it is on
+ * a pty: endpoint_carrier_lost().
  */
 #ifndef ATCMD_ENDPOINT_H
 #define ATCMD_ENDPOINT_H
@@ -56,6 +58,7 @@ struct endpoint {
 	bool vacated, reopened, wrote;
 	enum endpoint_doubt doubt;
 	bool spoiled;                   /* the slave cannot be opened any more */
+	bool hangs_up;                  /* the slave is to be taken away from its client */
 	struct ev_watch watch, arrival;
 	struct ev_alarm look, finish;
 	struct ev_task gone;
@@ -72,6 +75,11 @@ void endpoint_hold(struct endpoint *e, bool on);
 /* The terminal itself echoes what is written to it. */
 bool endpoint_echoes(const struct endpoint *e);
 bool endpoint_dropped_dtr(const struct endpoint *e);
+/*
+ * A pty's client that minds (CLOCAL cleared) is hung up on a moment later, so that it can read what has been
+ * written; it comes back by opening the port again. left() follows. To others it is nothing.
+ */
+void endpoint_carrier_lost(struct endpoint *e);
 /* Sends the client away when it has read everything, or after a while; left() follows. */
 void endpoint_finish(struct endpoint *e);
 /* Sends the client away: a socket is closed; a pty cannot, and is treated as just opened. */

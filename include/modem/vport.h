@@ -143,6 +143,7 @@ struct vport {
 	bool restarted;                 /* the module's first words have come in it */
 	char tail[40];                  /* the last octets from the module */
 	size_t tail_n;
+	size_t behind_n;                /* what has come behind the words that may be its end */
 	uint64_t typed_ms, plus_ms;     /* the last octet from the client; the last "+++" */
 	unsigned plus_n;
 	struct ev_alarm dtr, over;
@@ -258,6 +259,8 @@ void vport_data_go_on(struct vport *v);
 /* The client has left. */
 void vport_data_leave(struct vport *v);
 void vport_data_hang_up(struct vport *v, const char *why);
+/* The call is over, and not by its client. */
+void vport_data_carrier_lost(struct vport *v);
 /* It is over, however: nothing of it runs or waits any more. */
 void vport_data_stop(struct vport *v);
 

@@ -157,6 +157,36 @@ static void words_in_the_data_do_not_end_a_call(void **state)
 	portbed_says(0, "ATI\r", "\r\nNO CARRIER\r\n\r\nMaker\r\nModel\r\n\r\nOK\r\n");
 }
 
+/* The module's last words, and its first ones, come in pieces of any size, with reports close behind. */
+static void the_end_of_a_call_is_found_in_any_pieces(void **state)
+{
+	static const char *const ends[] = {
+		"data\r\nNO CARRIER\r\n\r\n+CGEV: NW DETACH\r\n",
+		"data\r\nRDY\r\n\r\n+CPIN: READY\r\n\r\n+CFUN: 1\r\n",
+	};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(ends); k++) {
+		size_t all = strlen(ends[k]);
+
+		for (size_t piece = 1; piece <= all; piece++) {
+			portbed_type(0, "ATE0D*99#\r");
+			fake_ev_run(200);
+			assert_int_equal(portbed.ports.ports[0]->state, VPORT_CONNECTED);
+			portbed_got(0);
+			portbed.in_data = false;
+			for (size_t at = 0; at < all; at += piece) {
+				wire_feed(&fake_port.wire, ends[k] + at, MIN(piece, all - at));
+				fake_ev_run(1);
+			}
+			assert_int_equal(portbed.ports.ports[0]->state, VPORT_COMMAND);
+			assert_non_null(strstr(portbed_got(0), "\r\nNO CARRIER\r\n"));
+			fake_ev_run(20000);
+			assert_int_equal(portbed.modem.st.state, MODEM_READY);
+		}
+	}
+}
+
 /* The line is everybody's again after a while, whatever the client does. */
 static void a_client_that_takes_nothing_is_hung_up_on_where_others_wait(void **state)
 {
@@ -570,6 +600,7 @@ int main(int argc, char **argv)
 		PORT_TEST(a_dial_is_refused_unless_the_port_may),
 		PORT_TEST(data_mode_is_transparent_from_the_octet_behind_connect),
 		PORT_TEST(words_in_the_data_do_not_end_a_call),
+		PORT_TEST(the_end_of_a_call_is_found_in_any_pieces),
 		PORT_TEST(a_client_that_takes_nothing_is_hung_up_on_where_others_wait),
 		PORT_TEST(a_client_that_leaves_data_mode_has_it_hung_up),
 		PORT_TEST(an_escape_leads_back_to_commands),
