@@ -25,8 +25,11 @@
 /* 62 and 63 would look like flags. */
 #define CMUX_DLCI_MAX 61
 
-/* How long a frame may stay silent in its middle. */
-#define CMUX_GAP_MS 200
+/*
+ * How long a frame may stay silent in its middle. A module that is busy elsewhere may pause, and octets of
+ * a call that are given up are lost for good; behind a damaged length an answer comes so much later.
+ */
+#define CMUX_GAP_MS 2000
 
 enum cmux_type {
 	CMUX_SABM, CMUX_UA, CMUX_DM, CMUX_DISC, CMUX_UIH, CMUX_UI,

@@ -345,6 +345,27 @@ static void a_frame_is_not_torn_while_the_line_is_held(void **state)
 	}
 }
 
+static void a_frame_may_pause_in_its_middle(void **state)
+{
+	(void)state;
+	muxbed_begin(0);
+	muxbed_open(1);
+	wire_feed(&muxbed.wire, "\xf9\x05\xef\x11so", 6);
+	fake_ev_run(1500);
+	wire_feed(&muxbed.wire, " far", 4);
+	fake_ev_run(1500);
+	wire_feed(&muxbed.wire, "\r\n\x4a\xf9", 4);
+	fake_ev_run(100);
+	assert_int_equal(muxbed.ends[0].in_n, 8);
+	/* For ever it may not. */
+	wire_feed(&muxbed.wire, "\xf9\x05\xef\x7f it was cut", 15);
+	fake_ev_run(CMUX_GAP_MS + 100);
+	assert_true(mux_send(&muxbed.module, 1, "anew", 4));
+	fake_ev_run(100);
+	assert_int_equal(muxbed.ends[0].in_n, 12);
+	muxbed_finish();
+}
+
 static void a_full_channel_refuses_all_of_a_write_and_no_other_channels(void **state)
 {
 	static char block[CMUX_BACKLOG];
@@ -542,6 +563,7 @@ int main(void)
 		cmocka_unit_test(the_module_stops_one_channel_or_all),
 		cmocka_unit_test(we_stop_the_module_on_one_channel),
 		cmocka_unit_test(a_frame_is_not_torn_while_the_line_is_held),
+		cmocka_unit_test(a_frame_may_pause_in_its_middle),
 		cmocka_unit_test(a_full_channel_refuses_all_of_a_write_and_no_other_channels),
 		cmocka_unit_test(a_short_command_does_not_wait_behind_data),
 		cmocka_unit_test(a_short_command_is_the_next_frame),
