@@ -259,6 +259,7 @@ static void exchange(struct card_channel *ch, struct card_exchange *x)
 	x->data_n = 0;
 	x->sw = 0;
 	c->follow_ups = 0;
+	c->used_ms = ev_now_ms();
 	if (!x->basic && !card_at_is_open(c)) {
 		end_exchange(c, CAUSE_LINK_LOST, "card", -1);
 		return;

@@ -33,7 +33,7 @@ static const char *const event_names[_MODEM_EVENT_MAX] = {
 	[MODEM_EV_OPENED] = "opened", [MODEM_EV_GONE] = "gone", [MODEM_EV_SYNCED] = "synced",
 	[MODEM_EV_SILENT] = "silent", [MODEM_EV_DONE] = "done", [MODEM_EV_FAILED] = "failed",
 	[MODEM_EV_BOOTED] = "booted", [MODEM_EV_CARD] = "card", [MODEM_EV_RESET] = "reset",
-	[MODEM_EV_POWER] = "power", [MODEM_EV_TIMER] = "timer",
+	[MODEM_EV_MUX] = "mux", [MODEM_EV_POWER] = "power", [MODEM_EV_TIMER] = "timer",
 };
 
 const char *modem_state_name(enum modem_state state)
@@ -99,7 +99,7 @@ static void drop_port(struct modem *m)
 	m->st.port[0] = '\0';
 	m->rung = MODEM_RUNG_NONE;
 	m->mux.failures = 0;
-	m->mux.speed_refused = false;
+	m->mux.speed_refused = m->mux.proven = false;
 	m->missing = true;
 	modem_power_absent(m);
 	hotplug_start(&m->hotplug, m->o.device);
@@ -155,6 +155,7 @@ static void now_ready(struct modem *m)
 {
 	modem_recovered(m);
 	m->restarts = 0;
+	modem_mux_ready(m);
 	if (m->o.alive_s)
 		ev_alarm_start(&m->alive, m->o.alive_s * 1000);
 }
@@ -211,6 +212,7 @@ static const struct move moves[_MODEM_STATE_MAX][_MODEM_EVENT_MAX] = {
 	},
 	[MODEM_READY] = {
 		ALWAYS_GONE,
+		[MODEM_EV_MUX] = { MODEM_SYNCING, start_sync },
 		[MODEM_EV_SILENT] = { MODEM_LOST, give_up },
 		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_over },
 		[MODEM_EV_CARD] = { MODEM_SIM, read_sim_again },
@@ -246,6 +248,7 @@ static void enter(struct modem *m, enum modem_state next)
 	ev_alarm_stop(&m->alive);
 	ev_alarm_stop(&m->look);
 	ev_alarm_stop(&m->absent);
+	ev_alarm_stop(&m->mux.again);
 	modem_mark(m, MODEM_CHANGED_STATE);
 }
 
@@ -462,6 +465,7 @@ void modem_close(struct modem *m)
 	ev_alarm_stop(&m->timer);
 	ev_alarm_stop(&m->alive);
 	ev_alarm_stop(&m->look);
+	ev_alarm_stop(&m->mux.again);
 	ev_task_stop(&m->tell);
 }
 

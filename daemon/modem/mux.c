@@ -21,8 +21,12 @@
 #define PAUSE_MS 500
 #define FAILURES_MAX 3
 #define STABLE_MS 60000
-/* A module that was given up is tried once more when it starts after this long. */
+/* A module that was given up is tried once more after this long. */
 #define FORGIVE_MS 600000
+/* One that has not been given up yet, and how long its card must be left alone before. */
+#define AGAIN_MS 10000
+#define QUIET_MS 5000
+#define QUIET_LOOK_MS 500
 
 static struct modem *modem_of(struct proc *p)
 {
@@ -134,11 +138,26 @@ static enum step_verdict judge_speed(struct proc *p)
 
 /* --- the command ------------------------------------------------------------------------------------ */
 
+static bool mux_configured(const struct modem *m)
+{
+	return m->o.cmux == MODEM_CMUX_YES || (m->o.cmux == MODEM_CMUX_AUTO && m->family->cmux);
+}
+
 static bool mux_wanted(const struct modem *m)
 {
 	if (m->mux.failures >= FAILURES_MAX && ev_now_ms() - m->mux.gave_up_ms < FORGIVE_MS)
 		return false;
-	return m->o.cmux == MODEM_CMUX_YES || (m->o.cmux == MODEM_CMUX_AUTO && m->family->cmux);
+	return mux_configured(m);
+}
+
+/* A module that cannot do it well is spared it, until it comes anew. */
+static void note_failure(struct modem *m)
+{
+	if (++m->mux.failures < FAILURES_MAX)
+		return;
+	log_warning("modem", "its mux does not last; leaving it alone for a while");
+	m->mux.failures = FAILURES_MAX;
+	m->mux.gave_up_ms = ev_now_ms();
 }
 
 bool modem_mux_wanted(const struct modem *m)
@@ -245,8 +264,12 @@ static int pause_before(struct proc *p)
 	unsigned ms = m->family->cmux_pause_ms;
 
 	if (!m->mux.on) {
-		if (mux_wanted(m))
+		if (mux_wanted(m)) {
 			log_info("modem", "refuses CMUX; going on without");
+			/* One that has done it before may do it again, but not for ever. */
+			if (m->mux.proven)
+				note_failure(m);
+		}
 		return STEP_SKIP;
 	}
 	at_chat_close(&m->chat);
@@ -280,17 +303,11 @@ static void close_channels(struct modem *m)
 
 	m->mux.on = false;
 	modem_mark(m, MODEM_CHANGED_MUX);
-	/* A module that cannot do it well is spared it, until it comes anew. */
 	if (lasted || m->mux.leaving)
 		m->mux.failures = 0;
 	else if (!m->mux.restarted)
-		m->mux.failures++;
+		note_failure(m);
 	m->mux.restarted = false;
-	if (m->mux.failures >= FAILURES_MAX) {
-		log_warning("modem", "its mux does not last; leaving it alone for a while");
-		m->mux.failures = FAILURES_MAX;
-		m->mux.gave_up_ms = ev_now_ms();
-	}
 	close_chats(m);
 	cmux_close(&m->mux.cmux);
 	m->mux.past = modem_mux_count(m);
@@ -534,8 +551,10 @@ static enum step_verdict judge_set_up(struct proc *p)
 	modem_mark(m, MODEM_CHANGED_MUX);
 	if (p->answer.kind == CAUSE_LINK_LOST)
 		return STEP_FAIL;
-	if (m->mux.on)
+	if (m->mux.on) {
+		m->mux.proven = true;
 		log_info("modem", "muxed: %u channels", modem_mux_channels(m));
+	}
 	return STEP_NEXT;
 }
 
@@ -550,6 +569,31 @@ const struct step modem_mux_steps[] = {
 	{ "mux-set-up",   set_up_channel, judge_set_up,  0 },
 	{ 0 }
 };
+
+/* --- again ---------------------------------------------------------------------------------------------------- */
+
+static void on_again(struct ev_alarm *a)
+{
+	struct modem *m = container_of(a, struct modem, mux.again);
+
+	/* What has begun ends first; a procedure on the card may pause for an answer of its server. */
+	if (at_chat_busy(&m->chat) || proc_running(&m->recipe) ||
+	    ev_now_ms() - m->card.used_ms < QUIET_MS) {
+		ev_alarm_start(a, QUIET_LOOK_MS);
+		return;
+	}
+	log_info("modem", "without its mux, which is tried again");
+	modem_event(m, MODEM_EV_MUX);
+}
+
+/* What has struck while it began need not have been its own fault; but one that never works has its peace. */
+void modem_mux_ready(struct modem *m)
+{
+	if (m->mux.on || !mux_configured(m) || (!m->mux.proven && m->mux.failures != 1))
+		return;
+	m->mux.again.fired = on_again;
+	ev_alarm_start(&m->mux.again, m->mux.failures < FAILURES_MAX ? AGAIN_MS : FORGIVE_MS);
+}
 
 /* --- leaving ------------------------------------------------------------------------------------------------- */
 

@@ -37,6 +37,7 @@ struct card_at {
 	 */
 	void (*remember)(struct card_at *c, const char *handle);
 	char left[CARD_AT_HANDLE_MAX];  /* opened by a predecessor: closed before ours is opened */
+	uint64_t used_ms;               /* when the last APDU was given to the module */
 	uint32_t losses;                /* counts card_at_lost(): another card may be there since */
 
 	/* card_at.c and card_open.c only, from here */

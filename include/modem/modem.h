@@ -44,6 +44,7 @@ enum modem_event {
 	MODEM_EV_BOOTED,                /* the module said that it has started */
 	MODEM_EV_CARD,                  /* the card changed, or came, or went */
 	MODEM_EV_RESET,                 /* somebody wants a restart */
+	MODEM_EV_MUX,                   /* its mux is to be tried again */
 	MODEM_EV_POWER,                 /* its power lines are to be used: m->power_job */
 	MODEM_EV_TIMER,
 	_MODEM_EVENT_MAX

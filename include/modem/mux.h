@@ -47,6 +47,8 @@ struct modem_mux {
 	bool raised, speed_refused;     /* the line is faster than configured; it did not work */
 	bool leaving, restarted;        /* why it ends: we go; the module has restarted */
 	struct pipe_user nobody;        /* has the line while the module changes over */
+	bool proven;                    /* it has worked since the port is there */
+	struct ev_alarm again;          /* it is missed */
 };
 
 extern const struct step modem_mux_steps[];
@@ -65,6 +67,8 @@ void modem_mux_detach(struct modem *m);
 bool modem_mux_lost(struct modem *m);
 /* Somebody has waited for an answer in vain: does the module still hear us? */
 void modem_mux_doubt(struct modem *m);
+/* The module is ready: a mux that it has lost is tried again, when nobody is disturbed. */
+void modem_mux_ready(struct modem *m);
 /* The recipe that runs these steps is given up. */
 void modem_mux_abandon(struct modem *m);
 

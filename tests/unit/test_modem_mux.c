@@ -300,6 +300,62 @@ static void a_mux_that_never_lasts_is_given_up(void **state)
 	}
 	assert_false(m.mux.on);
 	assert_int_equal(m.st.state, MODEM_READY);
+	/* But not for ever. */
+	fake_ev_run(500000);
+	assert_false(m.mux.on);
+	fake_ev_run(200000);
+	assert_true(m.mux.on);
+}
+
+static void strike_at_the_start(void)
+{
+	muxing = false;
+	pretends = true;
+	fake_port_says("\\r\\nRDY\\r\\n\\r\\n+CPIN: READY\\r\\n");
+	assert_true(reaches(MODEM_SYNCING, 10000));
+	assert_true(reaches(MODEM_READY, 60000));
+	assert_false(m.mux.on);
+}
+
+static void a_mux_that_is_lost_while_it_begins_is_tried_again(void **state)
+{
+	(void)state;
+	start();
+	strike_at_the_start();
+	pretends = false;
+	fake_ev_run(30000);
+	assert_true(m.mux.on);
+	assert_int_equal(m.st.state, MODEM_READY);
+}
+
+static void what_is_done_on_the_card_is_not_disturbed_for_it(void **state)
+{
+	(void)state;
+	start();
+	strike_at_the_start();
+	pretends = false;
+	for (unsigned s = 0; s < 60; s++) {
+		m.card.used_ms = ev_now_ms();
+		fake_ev_run(1000);
+		assert_false(m.mux.on);
+		assert_int_equal(m.st.state, MODEM_READY);
+	}
+	fake_ev_run(20000);
+	assert_true(m.mux.on);
+}
+
+static void a_module_that_only_says_ok_has_its_peace(void **state)
+{
+	unsigned tries;
+
+	(void)state;
+	pretends = true;
+	start();
+	fake_ev_run(60000);
+	tries = fake_port_count("AT+CMUX=0,0,5,127,10,3,30,10,2");
+	assert_int_equal(tries, 2);
+	fake_ev_run(1800000);
+	assert_int_equal(fake_port_count("AT+CMUX=0,0,5,127,10,3,30,10,2"), tries);
 }
 
 static void a_silent_module_goes_up_the_ladder_out_of_its_mux(void **state)
@@ -489,6 +545,9 @@ int main(void)
 		MUX_TEST(a_mux_that_was_left_by_the_module_is_left_here),
 		MUX_TEST(a_closed_control_channel_ends_the_mux),
 		MUX_TEST(a_mux_that_never_lasts_is_given_up),
+		MUX_TEST(a_mux_that_is_lost_while_it_begins_is_tried_again),
+		MUX_TEST(what_is_done_on_the_card_is_not_disturbed_for_it),
+		MUX_TEST(a_module_that_only_says_ok_has_its_peace),
 		MUX_TEST(a_silent_module_goes_up_the_ladder_out_of_its_mux),
 		MUX_TEST(a_module_that_still_muxes_for_a_daemon_that_is_gone_is_taken_out_of_it),
 		MUX_TEST(a_module_that_waits_for_the_rest_of_a_frame_is_taken_out_of_it),
