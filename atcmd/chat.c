@@ -639,6 +639,11 @@ bool at_chat_in_step(const struct at_chat *c)
 	return at_chat_is_open(c) && !c->syncing && !c->sync_failed;
 }
 
+bool at_chat_lent(const struct at_chat *c)
+{
+	return c->lent;
+}
+
 bool at_chat_busy(const struct at_chat *c)
 {
 	return !idle(c) || !list_empty(&c->queue);

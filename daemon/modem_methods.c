@@ -14,6 +14,10 @@
 #define BODY_MAX 1024
 #define ANSWER_LINES_MAX 512
 #define TIMEOUT_MAX_S 600
+/* Without a time of its own a command also waits for those of others before it, for so long. */
+#define OTHERS_MS 60000
+/* With one it does not, and the module's silence is told as that. */
+#define LIMIT_BEHIND_MS 100
 
 /* A status with refresh waits this long for the module; then it is given as it is. */
 #define REFRESH_WAIT_MS 3000
@@ -125,11 +129,14 @@ struct at_request {
 	unsigned n_lines;
 	bool look;
 	uint64_t started_ms;
+	unsigned limit_ms;
+	struct ev_alarm limit;          /* from the request on; the patience counts from when it is sent */
 	struct list_node node;
 };
 
 static void free_request(struct at_request *r)
 {
+	ev_alarm_stop(&r->limit);
 	list_del(&r->node);
 	json_object_put(r->lines);
 	free(r);
@@ -200,6 +207,20 @@ static void on_request_gone(struct ctl_call *call)
 	free_request(r);
 }
 
+static void on_limit(struct ev_alarm *a)
+{
+	struct at_request *r = container_of(a, struct at_request, limit);
+	struct app *app = r->app;
+	bool sent = at_cmd_in_flight(&app->modem.chat, &r->cmd), look = r->look && sent;
+
+	at_cancel(&app->modem.chat, &r->cmd);
+	ctl_fail(r->call, CTL_TIMEOUT, sent ? "the module did not answer in time" :
+		 "others had the line all the time; it was not sent", NULL);
+	free_request(r);
+	if (look)
+		modem_look_again(&app->modem);
+}
+
 /* One line, nothing that would end it early: CR, LF, Ctrl-Z and ESC mean something to a module. */
 static bool is_command(struct text t)
 {
@@ -223,6 +244,7 @@ static const char *take_params(struct at_request *r, struct json_object *params)
 		return "cmd: expected AT and at most 1022 printable characters";
 	text_copy(t, r->text, sizeof(r->text));
 	r->cmd.patience_ms = at_patience_ms(t);
+	r->limit_ms = r->cmd.patience_ms + OTHERS_MS;
 
 	v = json_member(params, "timeout_s");
 	if (v) {
@@ -231,6 +253,7 @@ static const char *take_params(struct at_request *r, struct json_object *params)
 		if (s < 1 || s > TIMEOUT_MAX_S)
 			return "timeout_s: expected a number from 1 to 600";
 		r->cmd.patience_ms = (unsigned)s * 1000;
+		r->limit_ms = r->cmd.patience_ms + LIMIT_BEHIND_MS;
 	}
 	v = json_member(params, "body");
 	if (v) {
@@ -244,6 +267,20 @@ static const char *take_params(struct at_request *r, struct json_object *params)
 			return "body: the closing Ctrl-Z is added here; ESC would end it early";
 	}
 	return NULL;
+}
+
+/* A call may last for days. */
+static bool refused_by_call(struct app *app, struct ctl_call *call)
+{
+	const struct vport *v = vports_caller(&app->ports);
+	char why[160];
+
+	if (!v)
+		return false;
+	snprintf(why, sizeof(why), "port %s has the line for a data call; with cmux = yes a call has a channel "
+		 "of its own", v->o.name);
+	ctl_fail(call, CTL_BUSY, why, NULL);
+	return true;
 }
 
 static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
@@ -282,6 +319,10 @@ static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_o
 	r->cmd.every = true;
 	r->cmd.line = on_answer_line;
 	r->cmd.done = on_answer;
+	if (refused_by_call(app, call)) {
+		free_request(r);
+		return;
+	}
 	if (modem_send(&app->modem, &r->cmd) < 0) {
 		char why[80];
 
@@ -295,31 +336,45 @@ static void run_at_send(struct ctl_user *u, struct ctl_call *call, struct json_o
 	call->owner = r;
 	call->gone = on_request_gone;
 	list_add(&app->requests, &r->node);
+	r->limit.fired = on_limit;
+	ev_alarm_start(&r->limit, r->limit_ms);
 }
 
 /* --- modem.reset, modem.powerCycle --------------------------------------------------------------------- */
 
-static void end_reset(struct app *app, const char *failure)
+static struct ctl_job *take_reset_job(struct app *app)
 {
 	struct ctl_job *job = app->reset_job;
-	struct json_object *o;
 
 	ev_alarm_stop(&app->reset_deadline);
 	app->reset_job = NULL;
-	if (failure) {
-		ctl_job_fail(job, CTL_TIMEOUT, failure);
-		return;
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "state",
-			       json_object_new_string(modem_state_name(app->modem.st.state)));
-	ctl_job_done(job, o);
+	return job;
 }
 
 static void on_reset_deadline(struct ev_alarm *a)
 {
-	end_reset(container_of(a, struct app, reset_deadline),
-		  "the module was not ready again in time; the daemon goes on trying");
+	ctl_job_fail(take_reset_job(container_of(a, struct app, reset_deadline)), CTL_TIMEOUT,
+		     "the module was not ready again in time; the daemon goes on trying");
+}
+
+static void reset_goes_on(struct app *app)
+{
+	static const int percents[_MODEM_STATE_MAX] = {
+		[MODEM_POWERING] = 10, [MODEM_ABSENT] = 20, [MODEM_LOST] = 20, [MODEM_SYNCING] = 50,
+		[MODEM_IDENTIFYING] = 60, [MODEM_SIM] = 80, [MODEM_READY] = 100,
+	};
+	enum modem_state state = app->modem.st.state;
+	struct json_object *o;
+
+	if (app->modem.restart_refused && state != MODEM_POWERING) {
+		ctl_job_fail(take_reset_job(app), CTL_REFUSED, app->modem.st.problem_text);
+	} else if (state == MODEM_READY) {
+		o = json_object_new_object();
+		json_object_object_add(o, "state", json_object_new_string(modem_state_name(state)));
+		ctl_job_done(take_reset_job(app), o);
+	} else {
+		ctl_job_progress(app->reset_job, percents[state], modem_state_name(state));
+	}
 }
 
 static void refuse(struct ctl_call *call, struct ctl_job *job, enum ctl_error error, const char *why)
@@ -377,12 +432,6 @@ static void run_power_cycle(struct ctl_user *u, struct ctl_call *call, struct js
 
 void modem_methods_changed(struct app *app, unsigned what)
 {
-	static const int percents[_MODEM_STATE_MAX] = {
-		[MODEM_POWERING] = 10, [MODEM_ABSENT] = 20, [MODEM_LOST] = 20, [MODEM_SYNCING] = 50,
-		[MODEM_IDENTIFYING] = 60, [MODEM_SIM] = 80, [MODEM_READY] = 100,
-	};
-	enum modem_state state = app->modem.st.state;
-
 	if (ctl_wanted(app->ctl, "modem")) {
 		struct json_object *o = json_object_new_object();
 
@@ -390,16 +439,12 @@ void modem_methods_changed(struct app *app, unsigned what)
 		json_object_object_add(o, "modem", modem_to_json(&app->modem));
 		ctl_publish(app->ctl, "modem", o);
 	}
-	if (state != MODEM_READY) {
+	if (app->modem.st.state != MODEM_READY) {
 		/* Nothing to wait for any more: what is known is the answer. */
 		modem_methods_refreshed(app);
 	}
-	if (!app->reset_job || !(what & MODEM_CHANGED_STATE))
-		return;
-	if (state == MODEM_READY)
-		end_reset(app, NULL);
-	else
-		ctl_job_progress(app->reset_job, percents[state], modem_state_name(state));
+	if (app->reset_job && what & MODEM_CHANGED_STATE)
+		reset_goes_on(app);
 }
 
 const struct ctl_method modem_methods[] = {

@@ -185,6 +185,8 @@ static const struct move moves[_MODEM_STATE_MAX][_MODEM_EVENT_MAX] = {
 		ALWAYS_GONE,
 		[MODEM_EV_BOOTED] = { MODEM_SYNCING, start_sync },
 		[MODEM_EV_TIMER] = { MODEM_SYNCING, start_sync },
+		[MODEM_EV_SYNCED] = { MODEM_POWERING, modem_restart_now },
+		[MODEM_EV_SILENT] = { MODEM_POWERING, modem_restart_now },
 	},
 	[MODEM_SYNCING] = {
 		ALWAYS_GONE,
@@ -336,6 +338,7 @@ void modem_detach(struct modem *m)
 {
 	modem_stop_recipe(m);
 	modem_mux_detach(m);
+	at_cancel(&m->chat, &m->restart);
 	at_chat_close(&m->chat);
 	if (m->pipe)
 		modem_port_close(m);
@@ -500,7 +503,8 @@ int modem_power_cycle(struct modem *m)
 
 int modem_refresh(struct modem *m)
 {
-	if (m->st.state != MODEM_READY)
+	/* A data call may last for days. */
+	if (m->st.state != MODEM_READY || at_chat_lent(&m->chat))
 		return -EAGAIN;
 	modem_run_refresh(m);
 	return 0;

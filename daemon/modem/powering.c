@@ -129,7 +129,7 @@ void modem_power_run(struct modem *m)
 			  "resetting it by its RESET line" : "switching it off and on");
 	ev_alarm_stop(&m->timer);
 	ev_alarm_stop(&m->absent);
-	m->power_booted = false;
+	m->power_booted = m->restart_refused = m->restart_waits = false;
 	modem_stop_recipe(m);
 	asked = job == POWER_CYCLE && ask_down(m);
 	m->st.counters.switch_ons += job == POWER_ON;

@@ -181,25 +181,69 @@ void modem_rung_over(struct modem *m)
 	modem_event(m, MODEM_EV_GONE);
 }
 
+/* Some modules are set up not to know the command, or not to take it now: they have not restarted. */
+static void on_restart_answer(struct at_cmd *cmd, enum at_end end, int code, struct text final)
+{
+	struct modem *m = container_of(cmd, struct modem, restart);
+	char text[120];
+
+	(void)final;
+	if (end != AT_ERROR && end != AT_CME_ERROR && end != AT_CMS_ERROR)
+		return;
+	snprintf(text, sizeof(text), "the module refuses its reset command, %s", cmd->text);
+	log_warning("modem", "%s", text);
+	modem_problem(m, CAUSE_REFUSED, "module", code, "reset", text);
+	m->restart_refused = true;
+	modem_event(m, MODEM_EV_TIMER);
+}
+
 /*
- * The command is written as it is, past the queue, which ends: whatever was asked is void now.
+ * The command is written as it is, past the queue, which ends: whatever was asked is void now. Its
+ * answer may then be that of something before, and is not listened to.
  */
-void modem_restart(struct modem *m)
+static void restart_blindly(struct modem *m)
 {
 	char line[64];
 	/* A CR in front ends what may stand in the module's line buffer. */
 	int n = snprintf(line, sizeof(line), "\r%s%s", m->family->reset, at_chat_line_end(&m->chat));
 	struct pipe *pipe = m->mux.on ? &m->mux.control.pipe : m->pipe;
 
-	log_info("modem", "restarting it by %s", m->family->reset);
-	modem_stop_recipe(m);
-	card_at_lost(&m->card);
 	at_chat_close(&m->chat);
-	m->st.counters.resets++;
 	at_chat_open(&m->chat, pipe);
 	log_wire(m->chat.name, '>', line, (size_t)n);
 	pipe_write(pipe, line, (size_t)n);
+}
+
+void modem_restart(struct modem *m)
+{
+	m->restart_refused = false;
+	m->restart_waits = at_chat_lent(&m->chat);
+	modem_stop_recipe(m);
+	at_cancel(&m->chat, &m->restart);
+	/* In data mode the command would go to the other end of the call. */
+	if (m->restart_waits) {
+		log_info("modem", "ending the data call, to restart it");
+		at_chat_sync(&m->chat);
+		return;
+	}
+	log_info("modem", "restarting it by %s", m->family->reset);
+	card_at_lost(&m->card);
+	m->st.counters.resets++;
+	if (at_chat_in_step(&m->chat) && !at_chat_busy(&m->chat)) {
+		m->restart = (struct at_cmd){ .text = m->family->reset, .done = on_restart_answer,
+					      .patience_ms = 2 * m->family->boot_ms };
+		at_submit(&m->chat, &m->restart);
+	} else {
+		restart_blindly(m);
+	}
 	ev_alarm_start(&m->timer, m->family->boot_ms);
+}
+
+/* Out of data mode, or not: now or never. */
+void modem_restart_now(struct modem *m)
+{
+	if (m->restart_waits)
+		modem_restart(m);
 }
 
 void modem_recovered(struct modem *m)

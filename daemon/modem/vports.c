@@ -263,3 +263,11 @@ void vports_close(struct vports *p)
 	}
 	p->n = 0;
 }
+
+const struct vport *vports_caller(const struct vports *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->ports[i]->state == VPORT_CONNECTED && p->ports[i]->chat == &p->modem->chat)
+			return p->ports[i];
+	return NULL;
+}

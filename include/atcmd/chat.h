@@ -163,6 +163,8 @@ void at_unlisten(struct at_urc *u);
  */
 void at_chat_sync(struct at_chat *c);
 bool at_chat_in_step(const struct at_chat *c);
+/* Its line is a command's own: data mode. Everything else waits until that is over. */
+bool at_chat_lent(const struct at_chat *c);
 /* Commands queued or in flight. */
 bool at_chat_busy(const struct at_chat *c);
 

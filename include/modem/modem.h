@@ -133,6 +133,9 @@ struct modem {
 	bool power_told;                /* that the bound is reached */
 	const struct at_family *last_family;    /* known last, maybe before the gateway restarted */
 	struct at_cmd power_down;
+	struct at_cmd restart;          /* the family's reset command */
+	bool restart_waits;             /* for the end of data mode */
+	bool restart_refused;           /* the last one, by the module's answer */
 	struct ev_alarm off_for, absent, lines_again;
 
 	struct proc recipe;             /* identification, card, or a refresh */
@@ -179,7 +182,10 @@ int modem_reset(struct modem *m);
  */
 int modem_power_cycle(struct modem *m);
 
-/* Asks for signal and operator now. -EAGAIN: not ready. refreshed() follows, unless it gets lost. */
+/*
+ * Asks for signal and operator now. -EAGAIN: not ready, or in a data call. refreshed() follows, unless
+ * it gets lost.
+ */
 int modem_refresh(struct modem *m);
 
 /*
@@ -236,6 +242,7 @@ void modem_climb_absent(struct modem *m);
 void modem_recovered(struct modem *m);
 void modem_rung_over(struct modem *m);
 void modem_restart(struct modem *m);
+void modem_restart_now(struct modem *m);
 
 /* powering.c */
 int modem_power_open(struct modem *m, bool wait, char why[GPIO_WHY_MAX]);

@@ -195,6 +195,8 @@ bool vports_touch_card(const struct modem *m, struct text line);
 /* The port's own channel is open, or gone (NULL). */
 void vport_set_channel(struct vport *v, struct pipe *pipe);
 
+/* The port whose data call has everybody's line; NULL: none. */
+const struct vport *vports_caller(const struct vports *p);
 /* What it is doing: "free" "command" "running" "prompt" "data". */
 const char *vport_state_name(const struct vport *v);
 /* A setting of the port, by its command without plus and AT ("E", "CMEE", "CSCS"), one after the other. */

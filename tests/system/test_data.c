@@ -1,7 +1,8 @@
 /*
  * Data mode through the whole daemon: a megabyte goes out and comes back through a client that reads
  * slowly and in fits, on a line that is lent and on a channel of its own. Every octet is compared. On
- * the channel somebody else's commands are answered meanwhile as if nothing were.
+ * the channel somebody else's commands are answered meanwhile as if nothing were. And what a call on a
+ * lent line means for those who want something of the module meanwhile.
  *
  *   DATA_OCTETS=n  DATA_SEED=n   another run
  */
@@ -211,6 +212,59 @@ static void a_slow_terminal_on_its_own_channel_loses_nothing(void **state)
 	a_megabyte_both_ways(mux_conf, "at1");
 }
 
+/* --- others, while the line is lent ------------------------------------------------------------------- */
+
+static void call_on_a_lent_line(struct port_client *data)
+{
+	start_with(plain_conf, "at0");
+	port_client_open(data, rig_path(&rig, "at0"));
+	port_client_ask(data, "ATE0\r", OK, daemon_program->said);
+	port_client_ask(data, "ATD*99#\r", "\r\nCONNECT 150000000\r\n", daemon_program->said);
+}
+
+#define CTL(p, ...) rig_run(&rig, &(p), "cellmuxctl", "-S", rig_path(&rig, "cellmux.sock"), __VA_ARGS__, NULL)
+
+static unsigned module_starts(void)
+{
+	const char *at = strstr(rig_ask_module(&rig, "status"), " starts=");
+
+	assert_non_null(at);
+	return (unsigned)strtoul(at + strlen(" starts="), NULL, 10);
+}
+
+static void a_reset_ends_a_call_and_is_one(void **state)
+{
+	struct port_client data;
+	struct rig_program *p;
+	unsigned starts;
+
+	(void)state;
+	call_on_a_lent_line(&data);
+	starts = module_starts();
+	assert_int_equal(CTL(p, "modem", "reset"), 0);
+	assert_int_equal(module_starts(), starts + 1);
+	assert_true(port_client_wait(&data, "\r\nNO CARRIER\r\n", 1000));
+	port_client_ask(&data, "AT+CGMM\r", "\r\nEG25\r\n" OK, daemon_program->said);
+	port_client_close(&data);
+}
+
+static void a_command_does_not_wait_for_the_end_of_a_call(void **state)
+{
+	struct port_client data;
+	struct rig_program *p;
+
+	(void)state;
+	call_on_a_lent_line(&data);
+	assert_int_equal(CTL(p, "at", "AT+CSQ"), 1);
+	assert_non_null(strstr(p->said, "port at0 has the line for a data call"));
+	assert_non_null(strstr(p->said, "BUSY"));
+	assert_int_equal(CTL(p, "status"), 0);
+	assert_non_null(strstr(p->said, "data mode"));
+	port_client_close(&data);
+	assert_true(rig_wait_for(daemon_program, "end of data mode", 0, 10000));
+	assert_int_equal(CTL(p, "at", "AT+CSQ", "--timeout", "20"), 0);
+}
+
 #define ONE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -220,6 +274,8 @@ int main(int argc, char **argv)
 		ONE(a_slow_terminal_on_a_lent_line_loses_nothing),
 		ONE(a_slow_socket_on_its_own_channel_loses_nothing),
 		ONE(a_slow_terminal_on_its_own_channel_loses_nothing),
+		ONE(a_reset_ends_a_call_and_is_one),
+		ONE(a_command_does_not_wait_for_the_end_of_a_call),
 	};
 
 	argv0 = argv[0];

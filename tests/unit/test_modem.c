@@ -255,6 +255,34 @@ static void a_reset_is_followed_to_the_end(void **state)
 	assert_int_equal(m.st.counters.lost, 0);
 }
 
+/* A module that says ERROR has not restarted: nothing to wait for, and nothing to be proud of. */
+static bool refuse_reset(struct fake_port *p, const char *command)
+{
+	(void)p;
+	if (strcmp(command, "AT+CFUN=1,1") != 0)
+		return false;
+	fake_port_says("\\r\\n+CME ERROR: 3\\r\\n");
+	return true;
+}
+
+static void a_refused_reset_is_told(void **state)
+{
+	(void)state;
+	start_until_ready();
+	fake_port.before = refuse_reset;
+	assert_int_equal(modem_reset(&m), 0);
+	assert_true(reaches(MODEM_SYNCING, 1000));
+	assert_true(m.restart_refused);
+	assert_string_equal(m.st.problem_text, "the module refuses its reset command, AT+CFUN=1,1");
+	assert_int_equal(m.st.problem.kind, CAUSE_REFUSED);
+	assert_int_equal(m.st.problem.code, 3);
+	assert_true(reaches(MODEM_READY, 10000));
+	assert_int_equal(m.st.counters.lost, 0);
+	fake_port.before = NULL;
+	assert_int_equal(modem_reset(&m), 0);
+	assert_false(m.restart_refused);
+}
+
 static void registration_reports_change_the_status(void **state)
 {
 	(void)state;
@@ -481,6 +509,7 @@ int main(void)
 		T(a_restart_by_itself_is_noticed),
 		T(echo_that_comes_back_is_a_restart),
 		T(a_reset_is_followed_to_the_end),
+		T(a_refused_reset_is_told),
 		T(registration_reports_change_the_status),
 		T(a_changed_card_is_read_again),
 		T(the_speed_is_hunted_for),
