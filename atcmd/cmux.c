@@ -330,7 +330,7 @@ void cmux_dlc_open(struct cmux *m, struct cmux_dlc *d, unsigned dlci)
 	d->early = BUF_ON(d->early_store);
 	d->timer.fired = on_dlc_timer;
 	d->peer_bits = 0;
-	d->held = d->msc_due = d->msc_heard = d->data_cr0 = false;
+	d->held = d->no_dtr = d->msc_due = d->msc_heard = d->data_cr0 = false;
 	list_add(&m->dlcs, &d->node);
 	open_next(m);
 }
@@ -354,16 +354,29 @@ bool cmux_dlc_is_open(const struct cmux_dlc *d)
 	return d->state == CMUX_DLC_OPEN;
 }
 
-void cmux_dlc_hold(struct cmux_dlc *d, bool on)
+static void tell_signals(struct cmux_dlc *d)
 {
-	if (d->held == on || d->state != CMUX_DLC_OPEN)
-		return;
-	d->held = on;
 	d->tries = 1;
 	if (d->mux->no_control)
 		return;
 	cmux_send_msc(d);
 	ev_alarm_start(&d->timer, d->mux->o.t2_ms);
+}
+
+void cmux_dlc_hold(struct cmux_dlc *d, bool on)
+{
+	if (d->held == on || d->state != CMUX_DLC_OPEN)
+		return;
+	d->held = on;
+	tell_signals(d);
+}
+
+void cmux_dlc_dtr(struct cmux_dlc *d, bool on)
+{
+	if (d->no_dtr == !on || d->state != CMUX_DLC_OPEN)
+		return;
+	d->no_dtr = !on;
+	tell_signals(d);
 }
 
 /* --- the end --------------------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ void cmux_send_msc(struct cmux_dlc *d)
 {
 	uint8_t value[2] = {
 		(uint8_t)(d->dlci << 2 | CR | EA),
-		(uint8_t)(EA | CMUX_RTC | CMUX_RTR | CMUX_DV | (d->held ? CMUX_FC : 0)),
+		(uint8_t)(EA | CMUX_RTR | CMUX_DV | (d->no_dtr ? 0 : CMUX_RTC) | (d->held ? CMUX_FC : 0)),
 	};
 
 	d->msc_due = true;

@@ -110,12 +110,20 @@ static void on_port_changed(struct vports *p, struct vport *v)
 	ports_changed(container_of(p, struct app, ports), v);
 }
 
-static void on_channel(struct modem *m, unsigned port, struct pipe *pipe)
+static void on_channel(struct modem *m, unsigned port, struct cmux_dlc *dlc)
 {
 	struct vports *p = &container_of(m, struct app, modem)->ports;
 
 	if (port < p->n)
-		vport_set_channel(p->ports[port], pipe);
+		vport_set_channel(p->ports[port], dlc);
+}
+
+static void on_signals(struct modem *m, unsigned port, unsigned bits)
+{
+	struct vports *p = &container_of(m, struct app, modem)->ports;
+
+	if (port < p->n)
+		vport_signals(p->ports[port], bits);
 }
 
 static void fill_modem_options(struct app *app)
@@ -140,6 +148,7 @@ static void fill_modem_options(struct app *app)
 	o->run_dir = s->run_dir;
 	app->modem.changed = on_changed;
 	app->modem.channel = on_channel;
+	app->modem.signals = on_signals;
 	app->modem.refreshed = on_refreshed;
 	app->modem.follow.followed = on_followed;
 }

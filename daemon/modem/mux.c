@@ -428,6 +428,14 @@ static void on_channel(struct cmux_dlc *d)
 	proc_answer(&of_cmux(d->mux)->recipe, NULL);
 }
 
+static void on_signals(struct cmux_dlc *d, unsigned bits)
+{
+	struct modem *m = of_cmux(d->mux);
+
+	if (m->signals)
+		m->signals(m, (unsigned)(d - m->mux.ports), bits);
+}
+
 static void on_no_channel(struct cmux_dlc *d, bool silent)
 {
 	struct cause refused = { .kind = CAUSE_REFUSED, .from = "module", .code = -1 };
@@ -449,6 +457,7 @@ static int open_channel(struct proc *p)
 	d = channel_of(m, m->mux.next);
 	d->opened = on_channel;
 	d->refused = on_no_channel;
+	d->signals = m->mux.next > 2 ? on_signals : NULL;
 	cmux_dlc_open(&m->mux.cmux, d, m->mux.next);
 	return 0;
 }
@@ -529,7 +538,7 @@ static enum step_verdict judge_channel(struct proc *p)
 		use_card_channel(m);
 	} else if (open) {
 		if (m->channel)
-			m->channel(m, m->mux.port, &m->mux.ports[m->mux.port].pipe);
+			m->channel(m, m->mux.port, &m->mux.ports[m->mux.port]);
 		m->mux.port++;
 	} else if (dlci > 2) {
 		/* Fewer than hoped: the rest goes with the daemon's own commands. */

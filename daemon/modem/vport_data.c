@@ -12,6 +12,8 @@
 #define GUARD_MS 1000
 #define ESCAPED_WITHIN_MS 4000
 #define DTR_LOOK_MS 200
+/* Modules look at DTR now and then. */
+#define DTR_OFF_MS 300
 /* An upload whose client has left has this long to end. */
 #define UPLOAD_MS 2000
 /* Above this the client has to wait. */
@@ -63,7 +65,7 @@ void vport_data_connected(struct vport *v, struct text line)
 		vport_info(v, line);
 	else
 		vport_result(v, AT_CONNECT, -1, line);
-	v->restarted = false;
+	v->restarted = v->dcd_off = v->mute = false;
 	v->state = VPORT_CONNECTED;
 	vport_changed(v);
 	v->tail_n = v->plus_n = 0;
@@ -124,9 +126,30 @@ void vport_data_carrier_lost(struct vport *v)
 		endpoint_carrier_lost(&v->end);
 }
 
+/*
+ * Faster than an escape with its silences, which follows if the module heeds no DTR: V.250 6.2.9, &D2, over
+ * the channel's signals (27.010 5.4.6.3.7).
+ */
+static void drop_dtr(struct vport *v)
+{
+	if (!has_own_line(v) || !v->dlc || !v->dialled)
+		return;
+	cmux_dlc_dtr(v->dlc, false);
+	ev_alarm_start(&v->dtr_again, DTR_OFF_MS);
+}
+
+static void on_dtr_again(struct ev_alarm *a)
+{
+	struct vport *v = container_of(a, struct vport, dtr_again);
+
+	if (v->dlc)
+		cmux_dlc_dtr(v->dlc, true);
+}
+
 void vport_data_hang_up(struct vport *v, const char *why)
 {
 	log_info(v->o.name, "%s: hanging up", why);
+	drop_dtr(v);
 	v->state = VPORT_RUNNING;
 	vport_result(v, AT_NO_CARRIER, -1, nothing);
 	back_to_commands(v, false);
@@ -210,6 +233,8 @@ static void end_call(struct vport *v)
 {
 	if (v->restarted)
 		vport_data_hang_up(v, "the module has restarted");
+	else if (v->mute)
+		vport_data_hang_up(v, "the module has dropped DCD");
 	else
 		back_to_commands(v, true);
 	vport_data_carrier_lost(v);
@@ -252,7 +277,7 @@ static bool has_restarted(const struct vport *v)
  */
 static void look_for_end(struct vport *v, struct text octets)
 {
-	enum behind behind = v->over.active ? look_behind(v, octets) : BEHIND_DATA;
+	enum behind behind = v->over.active && !v->mute ? look_behind(v, octets) : BEHIND_DATA;
 
 	if (behind == BEHIND_UNDECIDED)
 		return;
@@ -261,11 +286,26 @@ static void look_for_end(struct vport *v, struct text octets)
 		return;
 	}
 	v->restarted = has_restarted(v);
+	v->mute = !v->restarted && !tail_is(v, "\r\nNO CARRIER\r\n");
 	v->behind_n = 0;
-	if (v->restarted || tail_is(v, "\r\nNO CARRIER\r\n"))
+	if (!v->mute || v->dcd_off)
 		ev_alarm_start(&v->over, OVER_MS);
 	else
 		ev_alarm_stop(&v->over);
+}
+
+/* The words come, too, as a rule, and behind data that were on their way. If not, this alone must do. */
+void vport_data_dcd(struct vport *v, bool on)
+{
+	if (v->state != VPORT_CONNECTED || !v->dialled || !has_own_line(v))
+		return;
+	v->dcd_off = !on;
+	if (!v->over.active)
+		v->mute = true;
+	if (v->mute && on)
+		ev_alarm_stop(&v->over);
+	else if (v->mute)
+		ev_alarm_start(&v->over, OVER_MS);
 }
 
 static void on_over(struct ev_alarm *a)
@@ -336,6 +376,7 @@ void vport_data_leave(struct vport *v)
 void vport_data_init(struct vport *v)
 {
 	v->dtr.fired = on_dtr;
+	v->dtr_again.fired = on_dtr_again;
 	v->stuck.fired = on_stuck;
 	v->over.fired = on_over;
 }

@@ -162,6 +162,7 @@ static void on_own_lost(struct at_chat *c, int error)
 
 	(void)error;
 	v->own_ready = false;
+	v->dlc = NULL;
 }
 
 static void on_own_silent(struct at_chat *c)
@@ -199,11 +200,13 @@ static void on_own_synced(struct at_chat *c)
 	at_submit(c, &v->own_setup);
 }
 
-void vport_set_channel(struct vport *v, struct pipe *pipe)
+void vport_set_channel(struct vport *v, struct cmux_dlc *dlc)
 {
 	v->own_ready = false;
+	v->dlc = dlc;
+	v->signals = 0;
 	at_chat_close(&v->own_chat);
-	if (!pipe)
+	if (!dlc)
 		return;
 	v->own_chat.name = v->o.name;
 	v->own_chat.on_channel = true;
@@ -211,8 +214,17 @@ void vport_set_channel(struct vport *v, struct pipe *pipe)
 	v->own_chat.silent = on_own_silent;
 	v->own_chat.late = on_own_late;
 	v->own_chat.synced = on_own_synced;
-	at_chat_open(&v->own_chat, pipe);
+	at_chat_open(&v->own_chat, &dlc->pipe);
 	at_chat_sync(&v->own_chat);
+}
+
+void vport_signals(struct vport *v, unsigned bits)
+{
+	unsigned was = v->signals;
+
+	v->signals = bits;
+	if ((was ^ bits) & CMUX_DV)
+		vport_data_dcd(v, bits & CMUX_DV);
 }
 
 /* --- opening -------------------------------------------------------------------------------------------- */

@@ -98,6 +98,7 @@ struct cmux_dlc {
 	uint64_t turn;                  /* when it sent last, in frames */
 	unsigned tries, peer_bits;
 	bool held;                      /* we have asked it to stop sending */
+	bool no_dtr;                    /* we are not ready, as far as it knows */
 	bool msc_due, msc_heard;        /* our signals are not answered yet; its own have come */
 	bool data_cr0;                  /* its data have been seen to have the responder's C/R */
 	struct ev_alarm timer;
@@ -165,6 +166,8 @@ bool cmux_dlc_is_open(const struct cmux_dlc *d);
 void cmux_hold(struct cmux *m, bool on);
 /* Asks the module to stop sending on this channel, and to go on. */
 void cmux_dlc_hold(struct cmux_dlc *d, bool on);
+/* Our DTR on this channel. Off: most modules then hang up a call. */
+void cmux_dlc_dtr(struct cmux_dlc *d, bool on);
 
 const char *cmux_end_name(enum cmux_end end);
 

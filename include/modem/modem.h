@@ -100,7 +100,9 @@ struct modem {
 	void (*heard)(struct modem *m, struct text line, struct text body);
 
 	/* A virtual port's own channel is there, or gone (NULL). May be NULL. */
-	void (*channel)(struct modem *m, unsigned port, struct pipe *pipe);
+	void (*channel)(struct modem *m, unsigned port, struct cmux_dlc *dlc);
+	/* The module's signals on it (CMUX_…) have changed. May be NULL. */
+	void (*signals)(struct modem *m, unsigned port, unsigned bits);
 
 	struct modem_status st;
 	struct modem_mux mux;

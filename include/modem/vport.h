@@ -17,6 +17,7 @@
 #define MODEM_VPORT_H
 
 #include "atcmd/chat.h"
+#include "atcmd/cmux.h"
 #include "atcmd/endpoint.h"
 #include "core/ev.h"
 
@@ -141,6 +142,7 @@ struct vport {
 
 	bool dialled;                   /* the data mode is a call's */
 	bool restarted;                 /* the module's first words have come in it */
+	bool dcd_off, mute;             /* DCD has gone off; and there were no words */
 	char tail[40];                  /* the last octets from the module */
 	size_t tail_n;
 	size_t behind_n;                /* what has come behind the words that may be its end */
@@ -152,6 +154,9 @@ struct vport {
 	struct ev_alarm stuck;          /* how long it may stay so */
 
 	/* its own CMUX channel; chat is open when it may be used */
+	struct cmux_dlc *dlc;
+	unsigned signals;               /* the module's on it: CMUX_… */
+	struct ev_alarm dtr_again;      /* ours is off until then */
 	struct at_chat own_chat;
 	struct at_urc own_urc;
 	bool own_ready;
@@ -193,7 +198,9 @@ void vports_doubt(struct vports *p);
 /* One of the commands in the line would reach into the channel that the daemon has on the card. */
 bool vports_touch_card(const struct modem *m, struct text line);
 /* The port's own channel is open, or gone (NULL). */
-void vport_set_channel(struct vport *v, struct pipe *pipe);
+void vport_set_channel(struct vport *v, struct cmux_dlc *dlc);
+/* The module's signals on it have changed: CMUX_… */
+void vport_signals(struct vport *v, unsigned bits);
 
 /* The port whose data call has everybody's line; NULL: none. */
 const struct vport *vports_caller(const struct vports *p);
@@ -263,6 +270,8 @@ void vport_data_leave(struct vport *v);
 void vport_data_hang_up(struct vport *v, const char *why);
 /* The call is over, and not by its client. */
 void vport_data_carrier_lost(struct vport *v);
+/* The module's DCD on its own channel has gone off, or on. */
+void vport_data_dcd(struct vport *v, bool on);
 /* It is over, however: nothing of it runs or waits any more. */
 void vport_data_stop(struct vport *v);
 

@@ -160,11 +160,18 @@ static void on_modem_changed(struct modem *m, unsigned what)
 	watch_card();
 }
 
-static void on_channel(struct modem *m, unsigned port, struct pipe *pipe)
+static void on_channel(struct modem *m, unsigned port, struct cmux_dlc *dlc)
 {
 	(void)m;
 	if (port < cardbed.ports.n)
-		vport_set_channel(cardbed.ports.ports[port], pipe);
+		vport_set_channel(cardbed.ports.ports[port], dlc);
+}
+
+static void on_signals(struct modem *m, unsigned port, unsigned bits)
+{
+	(void)m;
+	if (port < cardbed.ports.n)
+		vport_signals(cardbed.ports.ports[port], bits);
 }
 
 static void on_followed(struct modem *m, const struct cause *why)
@@ -256,6 +263,7 @@ void cardbed_open(const struct cardbed_options *o)
 	m->o.ports = (unsigned)o->n_ports;
 	m->changed = on_modem_changed;
 	m->channel = on_channel;
+	m->signals = on_signals;
 	m->follow.followed = on_followed;
 	m->card.channel.segment_max = o->segment;
 	cardbed.ipa.changed = on_ipa_changed;

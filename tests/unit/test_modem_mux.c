@@ -23,7 +23,7 @@ static bool muxing;
 static void (*bare_wrote)(struct wire *w);
 static char lines[MUX_CHANNELS][512];
 static unsigned commands[MUX_CHANNELS];
-static struct pipe *channels[PORTS];
+static struct cmux_dlc *channels[PORTS];
 static unsigned refuse_forms;           /* how many forms of +CMUX are refused */
 static bool silent_ok, pretends;        /* no OK comes; it says OK and does not mux */
 static unsigned ipr_works;              /* a speed that it can do; 0: it refuses all */
@@ -114,11 +114,11 @@ static void on_changed(struct modem *modem, unsigned what)
 	fake_port.wire.wrote = on_wrote;
 }
 
-static void on_channel(struct modem *modem, unsigned port, struct pipe *pipe)
+static void on_channel(struct modem *modem, unsigned port, struct cmux_dlc *dlc)
 {
 	(void)modem;
 	if (port < PORTS)
-		channels[port] = pipe;
+		channels[port] = dlc;
 }
 
 static int setup(void **state)

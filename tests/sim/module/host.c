@@ -72,6 +72,14 @@ static void on_flush(struct ev_task *t)
 	}
 }
 
+/* &C1: DCD follows the carrier. */
+static void on_carrier(struct port *p, bool on)
+{
+	struct host_channel *c = container_of(p, struct host_channel, port);
+
+	mux_carrier(&c->host->mux, number_of(c), on);
+}
+
 static void close_channel(struct host_channel *c)
 {
 	if (!c->open)
@@ -89,6 +97,7 @@ static void open_channel(struct host_channel *c)
 	c->backlog = BUF_ON(c->store);
 	c->choked = false;
 	c->port.write = on_channel_write;
+	c->port.carrier = on_carrier;
 	module_add_port(c->host->m, &c->port);
 	c->port.quiet_yet = false;
 }
@@ -101,6 +110,15 @@ static void on_changed(struct mux *x, unsigned channel, bool open)
 		open_channel(&h->channels[channel - 1]);
 	else
 		close_channel(&h->channels[channel - 1]);
+}
+
+/* &D2: no DTR, no call. */
+static void on_dtr(struct mux *x, unsigned channel, bool on)
+{
+	struct host *h = container_of(x, struct host, mux);
+
+	if (!on && channel && !h->m->persona->data_sticks)
+		port_leave_data(&h->channels[channel - 1].port, "NO CARRIER");
 }
 
 static void on_received(struct mux *x, unsigned channel, const uint8_t *data, size_t n)
@@ -230,6 +248,7 @@ void host_init(struct host *h, struct module *m)
 	h->mux.write = on_mux_write;
 	h->mux.received = on_received;
 	h->mux.changed = on_changed;
+	h->mux.dtr = on_dtr;
 	h->mux.ended = on_ended;
 	h->begin.fired = on_begin;
 	h->idle.fired = on_idle;

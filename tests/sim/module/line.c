@@ -170,6 +170,8 @@ static void answered(struct port *p)
 		p->plus = 0;
 		p->was_data = false;
 		p->last_octet_ms = ev_now_ms();
+		if (p->carrier)
+			p->carrier(p, true);
 	}
 	ev_task_start(&p->next);
 	if (p->mux_n1) {

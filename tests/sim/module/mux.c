@@ -101,10 +101,11 @@ bool mux_send(struct mux *m, unsigned channel, const void *data, size_t n)
 	return true;
 }
 
-static void put_signals(struct mux *m, unsigned channel, bool hold)
+static void put_signals(struct mux *m, unsigned channel)
 {
-	/* RTC, RTR, and FC where the host shall stop. */
-	uint8_t value[2] = { (uint8_t)(channel * 4 + 3), (uint8_t)(0x0d | (hold ? 2 : 0)) };
+	/* RTC, RTR, DV with a carrier, and FC where the host shall stop. */
+	uint8_t value[2] = { (uint8_t)(channel * 4 + 3), (uint8_t)(0x0d | (m->carrier[channel] ? 0x80 : 0) |
+								   (m->held[channel] ? 2 : 0)) };
 
 	if (!(m->oddities & MUX_NO_MSC))
 		put_message(m, 0xe3, value, 2);
@@ -112,10 +113,20 @@ static void put_signals(struct mux *m, unsigned channel, bool hold)
 
 void mux_hold(struct mux *m, unsigned channel, bool hold)
 {
-	if (channel)
-		put_signals(m, channel, hold);
-	else
+	if (!channel)
 		put_message(m, hold ? 0x63 : 0xa3, NULL, 0);
+	m->held[channel] = hold;
+	if (channel)
+		put_signals(m, channel);
+}
+
+void mux_carrier(struct mux *m, unsigned channel, bool on)
+{
+	if (m->carrier[channel] == on)
+		return;
+	m->carrier[channel] = on;
+	if (m->open[channel])
+		put_signals(m, channel);
 }
 
 static void over(struct mux *m)
@@ -141,12 +152,20 @@ void mux_shut(struct mux *m, unsigned channel)
 static void take_signals(struct mux *m, const uint8_t *value, size_t n)
 {
 	unsigned channel;
+	bool no_dtr;
 
 	if (n < 2)
 		return;
 	channel = value[0] >> 2;
-	if (channel < MUX_CHANNELS)
-		m->stopped[channel] = value[1] & 2;
+	if (channel >= MUX_CHANNELS)
+		return;
+	m->stopped[channel] = value[1] & 2;
+	no_dtr = !(value[1] & 4);
+	if (no_dtr == m->no_dtr[channel])
+		return;
+	m->no_dtr[channel] = no_dtr;
+	if (m->dtr)
+		m->dtr(m, channel, !no_dtr);
 }
 
 static void take_message(struct mux *m, uint8_t type, const uint8_t *value, size_t n)
@@ -204,7 +223,7 @@ static void set_open(struct mux *m, unsigned channel, bool open)
 	bool was = m->open[channel];
 
 	m->open[channel] = open;
-	m->stopped[channel] = false;
+	m->stopped[channel] = m->held[channel] = m->carrier[channel] = m->no_dtr[channel] = false;
 	if (was != open && channel && m->changed)
 		m->changed(m, channel, open);
 }
@@ -223,7 +242,7 @@ static void take_frame(struct mux *m)
 		respond(m, channel, C_UA);
 		set_open(m, channel, true);
 		if (channel)
-			put_signals(m, channel, false);
+			put_signals(m, channel);
 		return;
 	case C_DISC:
 		if (channel >= MUX_CHANNELS || !m->open[channel]) {
@@ -306,6 +325,9 @@ void mux_start(struct mux *m)
 {
 	memset(m->open, 0, sizeof(m->open));
 	memset(m->stopped, 0, sizeof(m->stopped));
+	memset(m->held, 0, sizeof(m->held));
+	memset(m->carrier, 0, sizeof(m->carrier));
+	memset(m->no_dtr, 0, sizeof(m->no_dtr));
 	m->frames = m->bad = 0;
 	m->state = HUNT;
 	m->over = false;

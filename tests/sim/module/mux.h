@@ -30,6 +30,8 @@ struct mux {
 	void (*received)(struct mux *m, unsigned channel, const uint8_t *data, size_t n);
 	/* It was opened or closed by the host. May be NULL. */
 	void (*changed)(struct mux *m, unsigned channel, bool open);
+	/* Its DTR on a channel has changed. May be NULL. */
+	void (*dtr)(struct mux *m, unsigned channel, bool on);
 	/* The host has left the mux. */
 	void (*ended)(struct mux *m);
 	unsigned oddities;
@@ -39,9 +41,11 @@ struct mux {
 	/* for tests to look at */
 	bool open[MUX_CHANNELS];        /* 0: the mux itself */
 	bool stopped[MUX_CHANNELS];     /* the host wants nothing there now */
+	bool no_dtr[MUX_CHANNELS];      /* it is not ready there */
 	unsigned frames, bad;
 
 	/* mux.c only */
+	bool held[MUX_CHANNELS], carrier[MUX_CHANNELS];
 	unsigned state;
 	uint8_t address, control, fcs;
 	size_t length, got;
@@ -56,6 +60,8 @@ void mux_feed(struct mux *m, const uint8_t *data, size_t n);
 bool mux_send(struct mux *m, unsigned channel, const void *data, size_t n);
 /* Asks the host to stop, and to go on: one channel, or all of them (0). */
 void mux_hold(struct mux *m, unsigned channel, bool hold);
+/* DCD of a channel. */
+void mux_carrier(struct mux *m, unsigned channel, bool on);
 /* Closes a channel, or all of the mux (0), by itself. */
 void mux_shut(struct mux *m, unsigned channel);
 

@@ -270,6 +270,8 @@ void port_leave_data(struct port *p, const char *words)
 		p->state = PORT_COMMAND;
 	p->was_data = false;
 	ev_alarm_stop(&p->guard);
+	if (p->carrier)
+		p->carrier(p, false);
 	if (words)
 		port_urc(p, "%s", words);
 	ev_task_start(&p->next);

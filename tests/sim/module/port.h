@@ -91,6 +91,8 @@ struct port {
 	struct module *m;
 	/* Octets for the host, from the loop or from port_feed(). */
 	void (*write)(struct port *p, const void *data, size_t n);
+	/* A call begins, or is over. May be NULL. */
+	void (*carrier)(struct port *p, bool on);
 	struct port_settings set;
 
 	/* port.c and line.c only */
