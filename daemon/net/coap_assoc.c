@@ -11,6 +11,8 @@
  * - an answer with a critical option that it does not know is dropped after its acknowledgement, and
  *   so is one that cannot be read: only its log tells;
  * - its limit for the length of a message does not reach GnuTLS, which has one of its own;
+ * - in a handshake it takes each second without news for a retransmission: with the usual four one that
+ *   has lost something on the way would be given up after five seconds;
  * - retransmissions hold a session alive: to end it, its context ends with it;
  * - its clock is the system's. When that is set, waiting messages are late or early; our deadlines
  *   are not.
@@ -32,6 +34,7 @@
 #define MTU_EXTRA       160     /* of DTLS, in any suite */
 #define MESSAGE_EXTRA   64      /* options are counted with care, but not exactly */
 #define WORDS_MAX       96
+#define HANDSHAKE_TIMEOUTS 100 /* more than come before whoever waits has lost patience */
 #define ASIDE           4       /* messages at once: a request, and pings while it waits */
 
 struct coap_assoc {
@@ -305,6 +308,7 @@ static void settle_handshake(struct coap_assoc *a)
 		return;
 	}
 	widen(a);
+	coap_session_set_max_retransmit(a->session, (uint16_t)a->o.retransmits);
 	a->ready = true;
 	a->words[0] = '\0';
 	a->user->ready(a->user);
@@ -452,7 +456,7 @@ static void set_timing(const struct coap_assoc *a)
 				 (uint16_t)(a->o.ack_timeout_ms % 1000) };
 
 	coap_session_set_ack_timeout(a->session, t);
-	coap_session_set_max_retransmit(a->session, (uint16_t)a->o.retransmits);
+	coap_session_set_max_retransmit(a->session, HANDSHAKE_TIMEOUTS);
 	coap_session_set_nstart(a->session, ASIDE);
 	coap_session_set_mtu(a->session, a->o.message_max + MTU_EXTRA);
 }

@@ -1,12 +1,12 @@
 #include "support/cardbed.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/util.h"
 #include "support/test.h"
+#include "support/tree.h"
 #include "unit/fake_ev.h"
 
 struct cardbed cardbed;
@@ -284,12 +284,6 @@ static bool is_closed(void *arg)
 	return !card_at_is_closing(&cardbed.modem.card);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
-
 void cardbed_close(void)
 {
 	if (cardbed.with_ports)
@@ -305,7 +299,7 @@ void cardbed_close(void)
 	pacer_clear(&cardbed.from_host);
 	fake_ev_settle();
 	assert_int_equal(fake_ev_active(), 0);
-	nftw(cardbed.card.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	tree_remove(cardbed.card.dir);
 	fake_ev_reset();
 }
 

@@ -1,7 +1,6 @@
 #include "support/ipabed.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "sim/smdp/add.h"
 #include "sim/smdp/init.h"
 #include "support/test.h"
+#include "support/tree.h"
 #include "unit/fake_ev.h"
 
 #define FOLLOW_MS 800
@@ -251,7 +251,7 @@ void ipabed_run(unsigned ms)
 
 /* --- beginning and end --------------------------------------------------------------------------------------- */
 
-static const char *pki_path(const char *file)
+const char *ipabed_pki(const char *file)
 {
 	static char path[128];
 
@@ -262,15 +262,15 @@ static const char *pki_path(const char *file)
 
 static void take_certificate(const char *file, uint8_t dst[SE_CERT_MAX], size_t *ret_n)
 {
-	assert_int_equal(file_load(pki_path(file), dst, SE_CERT_MAX, ret_n), 0);
+	assert_int_equal(file_load(ipabed_pki(file), dst, SE_CERT_MAX, ret_n), 0);
 }
 
 static void make_eim(void)
 {
 	se_eim_init(&ipabed.eim, "");
 	ipabed.eim.indirect = !ipabed.o.no_indirect;
-	assert_int_equal(se_key_load(pki_path("eimsign.key.pem"), &ipabed.eim.key), 0);
-	assert_int_equal(se_anchor_load(&ipabed.eim.anchors, pki_path("ci.der")), 0);
+	assert_int_equal(se_key_load(ipabed_pki("eimsign.key.pem"), &ipabed.eim.key), 0);
+	assert_int_equal(se_anchor_load(&ipabed.eim.anchors, ipabed_pki("ci.der")), 0);
 	assert_int_equal(se_card_new(&ipabed.eim, IPABED_EID, &ipabed.account), 0);
 	take_certificate("eum.der", ipabed.account->eum, &ipabed.account->eum_n);
 	take_certificate("euicc.der", ipabed.account->euicc, &ipabed.account->euicc_n);
@@ -297,26 +297,18 @@ static struct kept {
 	struct sdp_pki pki;
 } kept;
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void make_pki(void)
 {
 	char dir[] = "/tmp/cellmux-pki-XXXXXX", path[64], why[SDP_WHY_MAX] = "";
-	struct sdp_recipe r = { .dir = dir, .pki = { pki_path("") }, .pki_n = 1,
+	struct sdp_recipe r = { .dir = dir, .pki = { ipabed_pki("") }, .pki_n = 1,
 				.hosts = { IPABED_HOST }, .hosts_n = 1, .ds_host = IPABED_DS_HOST };
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/pki/0", dir);
 	if (sdp_make(&r, why) || sdp_pki_load(&kept.pki, path, why))
 		fail_msg("%s", why);
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	snprintf(kept.path, sizeof(kept.path), "%s", pki_path(""));
+	tree_remove(dir);
+	snprintf(kept.path, sizeof(kept.path), "%s", ipabed_pki(""));
 }
 
 static void forget_pki(void)
@@ -327,7 +319,7 @@ static void forget_pki(void)
 
 static void open_for_business(void)
 {
-	if (strcmp(kept.path, pki_path("")) != 0) {
+	if (strcmp(kept.path, ipabed_pki("")) != 0) {
 		forget_pki();
 		make_pki();
 	}
@@ -360,7 +352,7 @@ static void make_card(void)
 	};
 	struct euicc_recipe r = { .eid = TEXT(IPABED_EID), .personality = ipabed.o.personality,
 				  .version = _VE_VERSION_MAX, .profiles = three, .n_profiles = 3,
-				  .pki = { pki_path("") } };
+				  .pki = { ipabed_pki("") } };
 
 	talk_make(&ipabed.card, &r);
 	talk_open(&ipabed.card, NULL);

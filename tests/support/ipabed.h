@@ -191,6 +191,9 @@ void ipabed_expect_over(void);
 
 /* --- between the files of the bed ------------------------------------------------------------------------ */
 
+/* A file of the PKI that is used, or its folder (""). Static. */
+const char *ipabed_pki(const char *file);
+
 /* Notes a request. What is to happen to it; NOTHING mostly. */
 enum trouble ipabed_note(enum ipabed_to to, const char *what);
 bool trouble_is_after(enum trouble t);

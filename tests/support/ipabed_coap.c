@@ -10,15 +10,18 @@
 #include "esipa/ways.h"
 #include "sim/eim/coap.h"
 #include "sim/eim/lossy.h"
+#include "sim/eim/store.h"
 #include "support/test.h"
+#include "support/tree.h"
 #include "unit/fake_clock.h"
 
 #define KEY "a-secret-of-ours"
 #define HOUR_MS 3600000
+#define ALIKE_MS 10000
 #define BEGIN_MS 50             /* how long a daemon that was killed stays away at least */
 
 const char *const harm_names[_HARM_MAX] = {
-	"unharmed", "lost", "lost, and three more", "doubled", "repeated later", "overtaken", "late", "very late",
+	"unharmed", "lost", "lost, and three more", "lost for 10 s", "doubled", "repeated later", "overtaken", "late", "very late",
 	"damaged", "shortened", "after noise", "after a false alert", "silence", "long silence", "away", "refused",
 	"refused for long", "rebound", "server forgets", "server leaves", "4.00", "4.04", "4.08", "4.13", "4.15",
 	"4.29", "5.00", "5.03", "empty", "garbage", "truncated", "wrong tag", "other format", "no answer",
@@ -44,11 +47,17 @@ static struct road {
 	struct se_server server;
 	struct se_lossy net;
 	struct psk psk;
+	char dir[40];                   /* of the server's certificate; "": it has none */
+	struct trust *trust;
 	uint16_t port;
 	char used[ES10_ICCID_TEXT_MAX]; /* whose network the gateway is in */
 	/* what was done, and lasts */
 	uint64_t silent_until_ms;
 	unsigned lose_up, lose_down;
+	uint64_t lose_until_ms;         /* all of this length … */
+	size_t lose_n;
+	bool lose_alike_up;             /* … and direction */
+	const struct se_lossy_client *client;   /* of the latest datagram */
 	size_t armed;                   /* faults of the server's */
 	struct ev_task close_task, restart_task;
 	struct ev_alarm open_alarm, begin_alarm, kill_alarm, wanted_alarm;
@@ -81,14 +90,23 @@ static void refuse_for(unsigned ms)
 	ev_alarm_start(&road.open_alarm, ms);
 }
 
+/* The eIM keeps nothing there, but the server finds its certificate there when it starts. */
+static void show_dir(bool show)
+{
+	snprintf(ipabed.eim.dir, sizeof(ipabed.eim.dir), "%s", show ? road.dir : "");
+}
+
 void ipabed_coap_restart(bool politely)
 {
 	char verb[] = "restart", how[] = "politely", *words[] = { verb, how, NULL };
 	char *said = NULL;
 	size_t n;
 	FILE *out = open_memstream(&said, &n);
-	int r = road.server.coap->command(road.server.coap, politely ? 2 : 1, words, out);
+	int r;
 
+	show_dir(true);
+	r = road.server.coap->command(road.server.coap, politely ? 2 : 1, words, out);
+	show_dir(false);
 	fclose(out);
 	if (r)
 		fail_msg("%s", said);
@@ -201,6 +219,11 @@ static bool harm_datagram(enum harm h, struct se_lossy_client *c, bool up, uint8
 	case H_LOST_OFTEN:
 		*(up ? &road.lose_up : &road.lose_down) = 3;
 		return false;
+	case H_LOST_ALIKE:
+		road.lose_until_ms = ev_now_ms() + ALIKE_MS;
+		road.lose_n = *n;
+		road.lose_alike_up = up;
+		return false;
 	case H_DOUBLED:
 		se_lossy_send(c, up, p, *n, 1, false);
 		return true;
@@ -295,6 +318,8 @@ static bool look(struct se_lossy *l, struct se_lossy_client *c, bool up, uint8_t
 	const struct coap_datagram *d = note(up, p, *n);
 
 	(void)l;
+	ipabed_coap.associations += up && c != road.client;
+	road.client = up ? c : road.client;
 	move();
 	if (road.armed && road.armed != ipabed.eim.faults.n)
 		disarm();
@@ -307,6 +332,8 @@ static bool look(struct se_lossy *l, struct se_lossy_client *c, bool up, uint8_t
 		--*lose;
 		return false;
 	}
+	if (ev_now_ms() < road.lose_until_ms && *n == road.lose_n && up == road.lose_alike_up)
+		return false;
 	return ipabed.ipa.online && ev_now_ms() >= road.silent_until_ms;
 }
 
@@ -382,7 +409,7 @@ static const struct eim_link_ops ops = {
 /* With the daemon's presets (config/cellmux.conf), but that associations are kept from visit to visit. */
 static struct eim_link *dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX])
 {
-	struct esipa_coaps o = { .server = { .psk = &road.psk, .format = -1, .datagram = 1152, .block = 1024,
+	struct esipa_coaps o = { .server = { .psk = road.trust ? NULL : &road.psk, .trust = road.trust, .format = -1, .datagram = 1152, .block = 1024,
 					     .ack_timeout_ms = 2000, .retransmits = 4, .silence_ms = 20000,
 					     .idle_limit_ms = 16000, .keep_ms = 2 * IPABED_INTERVAL_S * 1000 } };
 	struct esipa_ways w = { .name = "eim1" };
@@ -415,6 +442,25 @@ static void on_begin(struct ev_alarm *a)
 	se_lossy_deafen(&road.net, false);
 }
 
+static void make_certificate(void)
+{
+	static struct se_eim maker;
+	struct se_init_wish wish = { .pki = ipabed_pki("") };
+	char why[256] = "";
+	unsigned n;
+
+	if (!ipabed_coap.certificate)
+		return;
+	strcpy(road.dir, "/tmp/cellmux-eim-XXXXXX");
+	assert_non_null(mkdtemp(road.dir));
+	se_eim_init(&maker, road.dir);
+	if (se_store_init(&maker, &wish, why) < 0)
+		fail_msg("%s", why);
+	se_eim_done(&maker);
+	assert_int_equal(trust_new(&road.trust), 0);
+	assert_int_equal(trust_add_path(road.trust, ipabed_pki("ci.pem"), &n, why), 0);
+}
+
 static void open_way(void)
 {
 	struct se_coap_wish wish = { .address = "127.0.0.1", .keys = { KEY }, .keys_n = 1,
@@ -433,8 +479,11 @@ static void open_way(void)
 	memcpy(road.psk.key, KEY, strlen(KEY));
 	/* Over CoAP only; but as one whose other listener is open. */
 	road.server.eim = &ipabed.eim;
+	make_certificate();
+	show_dir(true);
 	if (se_coap_start(&road.server, &wish, why) < 0)
 		fail_msg("%s", why);
+	show_dir(false);
 	road.net.look = look;
 	assert_int_equal(se_lossy_open(&road.net, "127.0.0.1", &road.port, ipabed.eim.coap_port), 0);
 	ipabed_coap.at = 0;
@@ -453,6 +502,9 @@ static void close_way(void)
 	se_coap_stop(&road.server);
 	coap_library_close();
 	se_lossy_close(&road.net);
+	trust_free(road.trust);
+	if (road.dir[0])
+		tree_remove(road.dir);
 }
 
 static void stop(void)
@@ -474,7 +526,8 @@ const struct ipabed_way ipabed_by_coap = { reset, open_way, close_way, stop, is_
 
 void ipabed_coap_forget(void)
 {
-	ipabed_coap.datagrams = ipabed_coap.exchanges = 0;
+	ipabed_coap.datagrams = ipabed_coap.exchanges = ipabed_coap.associations = 0;
+	road.client = NULL;
 	ipabed_coap.struck = false;
 	ipabed_coap.away_until_ms = 0;
 }

@@ -16,6 +16,7 @@ enum harm {
 	/* the datagram */
 	H_LOST,
 	H_LOST_OFTEN,           /* and the next three of its direction */
+	H_LOST_ALIKE,           /* and whatever is as long, for 10 s */
 	H_DOUBLED,
 	H_REPEATED,             /* it comes again half a minute later */
 	H_OVERTAKEN,            /* by the next one of its direction */
@@ -79,12 +80,13 @@ struct ipabed_coap {
 	/* to be set before ipabed_open() */
 	uint64_t seed;          /* of what libraries draw at random */
 	const char *habits;     /* of the server; NULL: none */
+	bool certificate;       /* that is how it is known; else by a key that both have */
 	/* to be set before a visit */
 	unsigned at;            /* the datagram, counted from 1; 0: none */
 	enum harm harm;
 	/* to be read */
 	struct coap_datagram log[COAP_DATAGRAMS_MAX];
-	unsigned datagrams, exchanges;
+	unsigned datagrams, exchanges, associations;
 	bool struck;
 	struct coap_datagram what;
 	uint64_t away_until_ms;

@@ -1,6 +1,5 @@
 #include "support/talk.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "core/hex.h"
 #include "core/util.h"
 #include "support/test.h"
+#include "support/tree.h"
 #include "unit/fake_ev.h"
 
 #define ES10_MAX 65536
@@ -52,14 +52,6 @@ static bool is_done(void *arg)
 	return ((struct talk *)arg)->done;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 void talk_make(struct talk *t, struct euicc_recipe *recipe)
 {
 	char why[EUICC_WHY_MAX] = "";
@@ -95,7 +87,7 @@ void talk_shut(struct talk *t)
 void talk_close(struct talk *t)
 {
 	talk_shut(t);
-	nftw(t->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	tree_remove(t->dir);
 	fake_ev_reset();
 }
 

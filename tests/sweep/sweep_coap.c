@@ -53,6 +53,7 @@ struct scenario {
 	const char *size;               /* of the profile, octets */
 	const char *habits;             /* of the eIM's server; NULL: none */
 	bool fresh;                     /* there is no association yet */
+	bool certificate;               /* instead of a key that both have */
 	unsigned share;                 /* one in so many cases is run, if not all are wanted */
 };
 
@@ -74,6 +75,7 @@ static const struct scenario scenarios[] = {
 	  .habits = IN_THE_FIELD },
 	{ "through the eIM, small blocks", INDIRECT, .size = "4000", .habits = "idle=7200,block=256,token-blocks" },
 	{ "through the eIM, large", INDIRECT, .size = "60000", .share = 16 },
+	{ "a list, by certificate", PACKAGE, "list-profiles", IPABED_A, .fresh = true, .certificate = true },
 };
 static const struct scenario *scenario;
 static struct se_package *order;
@@ -107,7 +109,7 @@ static bool is_one_of(enum harm h, const enum harm *list)
 
 /* CoAP and DTLS are made for these: nobody above them hears of it. */
 static const enum harm for_them[] = {
-	H_LOST, H_DOUBLED, H_REPEATED, H_OVERTAKEN, H_LATE, H_DAMAGED, H_SHORTENED, H_NOISE, _HARM_MAX
+	H_LOST, H_LOST_ALIKE, H_DOUBLED, H_REPEATED, H_OVERTAKEN, H_LATE, H_DAMAGED, H_SHORTENED, H_NOISE, _HARM_MAX
 };
 static const enum harm unreadable[] = { H_EMPTY, H_GARBAGE, H_TRUNCATED, H_WRONG_TAG, _HARM_MAX };
 static const enum harm long_ones[] = { H_AWAY, H_REFUSED_AWAY, H_UNWANTED, _HARM_MAX };
@@ -225,10 +227,16 @@ static void next_order(void)
 		blame("something is left on the card in the end");
 }
 
+/* What it is made of nobody has signed yet. */
+static bool spoils_handshake(enum harm h)
+{
+	return (h == H_DAMAGED || h == H_SHORTENED) && ipabed_coap.what.handshake;
+}
+
 static uint64_t longest_ms;
 static unsigned succeeded;
 static struct coap_datagram seen[COAP_DATAGRAMS_MAX];   /* where nothing goes wrong */
-static unsigned seen_n;
+static unsigned seen_n, associations;
 
 static void run_case(unsigned at, enum harm h)
 {
@@ -237,6 +245,7 @@ static void run_case(unsigned at, enum harm h)
 	uint64_t took;
 
 	ipabed_coap.habits = scenario->habits;
+	ipabed_coap.certificate = scenario->certificate;
 	ipabed_open(&o);
 	prepare();
 	ipabed_coap.at = at;
@@ -260,6 +269,10 @@ static void run_case(unsigned at, enum harm h)
 	ipabed_coap_net("none");
 	ipabed_run((is_one_of(h, long_ones) ? 12 : 2) * IPABED_INTERVAL_S * 1000);
 	judge_order();
+	if (!at)
+		associations = ipabed_coap.associations;
+	else if (is_one_of(h, for_them) && ipabed_coap.associations > associations && !spoils_handshake(h))
+		blame("it has cost an association");
 	if (took > (net ? NET_MS_MAX : is_one_of(h, long_ones) ? AWAY_MS_MAX : MS_MAX))
 		blame("it took too long");
 	if (ipabed_coap_busiest_hour() > (net ? DATAGRAMS_NET_MAX : DATAGRAMS_MAX))
@@ -444,6 +457,7 @@ int main(int argc, char **argv)
 		SWEEP("late_acknowledgements_change_nothing", 9),
 		SWEEP("small_blocks_change_nothing", 10),
 		SWEEP("a_large_download_is_reported_once", 11),
+		SWEEP("a_server_with_a_certificate_is_told_once", 12),
 		BAD_NETS("a_list_on_bad_networks", 0),
 		BAD_NETS("a_switch_on_bad_networks", 1),
 		BAD_NETS("a_rollback_on_bad_networks", 3),
@@ -451,6 +465,7 @@ int main(int argc, char **argv)
 		BAD_NETS("a_compact_download_on_bad_networks", 7),
 		BAD_NETS("late_acknowledgements_on_bad_networks", 9),
 		BAD_NETS("a_large_download_on_bad_networks", 11),
+		BAD_NETS("certificates_on_bad_networks", 12),
 	};
 
 	if (argc > 1)

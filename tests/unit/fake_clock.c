@@ -28,8 +28,8 @@ struct timer {
 };
 
 static bool is_open;
-static uint64_t before_ms;              /* of the system's clock, when ours was last at its beginning … */
-static uint64_t start_ms;               /* … which is this */
+static uint64_t began_ms;               /* the system's clock, when ours was opened … */
+static uint64_t start_ms;               /* … and what ours begins with */
 static uint64_t dice;
 static struct timer timers[TIMERS_MAX];
 
@@ -39,7 +39,7 @@ static struct timer timers[TIMERS_MAX];
 
 static uint64_t now_ms(void)
 {
-	return before_ms + ev_now_ms() - start_ms;
+	return began_ms + ev_now_ms() - start_ms;
 }
 
 int clock_gettime(clockid_t id, struct timespec *t)
@@ -147,7 +147,7 @@ void fake_clock_open(void)
 	struct timespec t;
 
 	assert(REAL(clock_gettime)(CLOCK_REALTIME, &t) == 0);
-	before_ms = (uint64_t)t.tv_sec * 1000;
+	began_ms = (uint64_t)t.tv_sec * 1000;
 	start_ms = ev_now_ms();
 	dice = 1;
 	is_open = true;
@@ -158,7 +158,6 @@ void fake_clock_open(void)
 
 void fake_clock_reset(uint64_t seed)
 {
-	before_ms = now_ms();
 	for (size_t k = 0; k < TIMERS_MAX; k++)
 		if (timers[k].own)
 			forget(&timers[k]);

@@ -12,9 +12,7 @@
 
 /* From now on. Sockets are given some time before the clock jumps: what is sent arrives first. */
 void fake_clock_open(void);
-/*
- * In place of fake_ev_reset(): clock and loop begin anew. To libraries the clock only goes forward.
- */
+/* In place of fake_ev_reset(): all clocks and the loop begin anew. Nothing of libraries may be open. */
 void fake_clock_reset(uint64_t seed);
 
 #endif

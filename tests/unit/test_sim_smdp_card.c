@@ -4,7 +4,6 @@
  */
 #include "support/test.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "sim/smdp/init.h"
 #include "support/mini_lpa.h"
 #include "support/talk.h"
+#include "support/tree.h"
 
 #define NIST "tests/vectors/rsp/pki/nist"
 #define BRP "tests/vectors/rsp/pki/brp"
@@ -90,19 +90,11 @@ static void bench_open(struct bench *b, const char *card_pki)
 	b->lpa.address = "SMDPP.rsp.test";
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static void bench_close(struct bench *b)
 {
 	mini_lpa_done(&b->lpa);
 	sdp_done(&b->s);
-	nftw(b->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	tree_remove(b->dir);
 	talk_close(&b->talk);
 }
 
