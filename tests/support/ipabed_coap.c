@@ -17,6 +17,8 @@
 
 #define KEY "a-secret-of-ours"
 #define HOUR_MS 3600000
+#define HANDLE 0xbf3d
+#define EMPTY (4 + 29)          /* octets of a message without anything, and of its record */
 #define ALIKE_MS 10000
 #define BEGIN_MS 50             /* how long a daemon that was killed stays away at least */
 
@@ -42,6 +44,14 @@ static const char *const faults[_HARM_MAX] = {
 };
 
 struct ipabed_coap ipabed_coap;
+
+/* Of the client's datagrams not all have an answer: acknowledgements, pings. */
+bool harm_applies(enum harm h, const struct coap_datagram *d)
+{
+	if (h == H_UNWANTED && d->tag != HANDLE)
+		return false;
+	return !harm_is_an_answer(h) || (d->up && !d->handshake && d->tag && d->n > EMPTY);
+}
 
 static struct road {
 	struct se_server server;
@@ -170,11 +180,11 @@ static void on_wanted(struct ev_alarm *a)
 
 static void away_for(unsigned ms, bool icmp)
 {
-	ipabed_coap.away_until_ms = ev_now_ms() + ms;
+	ipabed_coap.away_until_ms = MAX(ipabed_coap.away_until_ms, ev_now_ms() + ms);
 	if (icmp)
 		refuse_for(ms);
 	else
-		road.silent_until_ms = ev_now_ms() + ms;
+		road.silent_until_ms = MAX(road.silent_until_ms, ev_now_ms() + ms);
 }
 
 /* The way itself: false, the datagram is lost with it. */
@@ -268,10 +278,8 @@ static bool harm_gateway(enum harm h, bool up)
 	return after;
 }
 
-static bool strike(struct se_lossy_client *c, bool up, uint8_t *p, size_t *n)
+static bool do_harm(enum harm h, struct se_lossy_client *c, bool up, uint8_t *p, size_t *n)
 {
-	enum harm h = ipabed_coap.harm;
-
 	if (harm_is_an_answer(h)) {
 		arm(h);
 		return true;
@@ -307,8 +315,10 @@ static struct coap_datagram *note(bool up, const uint8_t *p, size_t n)
 /* With another profile the gateway is in another network, and has another address. */
 static void move(void)
 {
-	if (strcmp(road.used, ipabed.used) != 0 && road.used[0])
+	if (strcmp(road.used, ipabed.used) != 0 && road.used[0]) {
+		ipabed_coap.moves++;
 		(void)se_lossy_rebind(&road.net);
+	}
 	memcpy(road.used, ipabed.used, sizeof(road.used));
 }
 
@@ -323,10 +333,15 @@ static bool look(struct se_lossy *l, struct se_lossy_client *c, bool up, uint8_t
 	move();
 	if (road.armed && road.armed != ipabed.eim.faults.n)
 		disarm();
-	if (ipabed_coap.datagrams == ipabed_coap.at && ipabed_coap.harm != UNHARMED) {
-		ipabed_coap.struck = true;
-		ipabed_coap.what = *d;
-		return strike(c, up, p, n);
+	for (size_t k = 0; k < COAP_STRIKES; k++) {
+		struct coap_strike *s = &ipabed_coap.strikes[k];
+
+		if (ipabed_coap.enough || ipabed_coap.datagrams != s->at || s->harm == UNHARMED ||
+		    !harm_applies(s->harm, d))
+			continue;
+		s->struck = true;
+		s->what = *d;
+		return do_harm(s->harm, c, up, p, n);
 	}
 	if (*lose) {
 		--*lose;
@@ -486,8 +501,8 @@ static void open_way(void)
 	show_dir(false);
 	road.net.look = look;
 	assert_int_equal(se_lossy_open(&road.net, "127.0.0.1", &road.port, ipabed.eim.coap_port), 0);
-	ipabed_coap.at = 0;
-	ipabed_coap.harm = UNHARMED;
+	memset(ipabed_coap.strikes, 0, sizeof(ipabed_coap.strikes));
+	ipabed_coap.enough = false;
 	ipabed_coap_forget();
 }
 
@@ -527,8 +542,8 @@ const struct ipabed_way ipabed_by_coap = { reset, open_way, close_way, stop, is_
 void ipabed_coap_forget(void)
 {
 	ipabed_coap.datagrams = ipabed_coap.exchanges = ipabed_coap.associations = 0;
+	ipabed_coap.moves = 0;
 	road.client = NULL;
-	ipabed_coap.struck = false;
 	ipabed_coap.away_until_ms = 0;
 }
 

@@ -76,21 +76,32 @@ struct coap_datagram {
 
 #define COAP_DATAGRAMS_MAX 8192
 
+#define COAP_STRIKES 2
+
+struct coap_strike {
+	unsigned at;            /* the datagram, counted from 1; 0: none */
+	enum harm harm;
+	bool struck;
+	struct coap_datagram what;
+};
+
 struct ipabed_coap {
 	/* to be set before ipabed_open() */
 	uint64_t seed;          /* of what libraries draw at random */
 	const char *habits;     /* of the server; NULL: none */
 	bool certificate;       /* that is how it is known; else by a key that both have */
 	/* to be set before a visit */
-	unsigned at;            /* the datagram, counted from 1; 0: none */
-	enum harm harm;
+	struct coap_strike strikes[COAP_STRIKES];
+	bool enough;            /* no more of these */
 	/* to be read */
 	struct coap_datagram log[COAP_DATAGRAMS_MAX];
 	unsigned datagrams, exchanges, associations;
-	bool struck;
-	struct coap_datagram what;
-	uint64_t away_until_ms;
+	unsigned moves;         /* to another network, with another profile */
+	uint64_t away_until_ms; /* or until the way is as it was again */
 };
+
+/* That can be done to it. */
+bool harm_applies(enum harm h, const struct coap_datagram *d);
 
 extern struct ipabed_coap ipabed_coap;
 extern const struct ipabed_way ipabed_by_coap;

@@ -11,9 +11,10 @@
  *   - it did not take longer than it may, and nobody was asked too often;
  *   - the next order works.
  *
- * Usually a share of the cases is run, always the same; SWEEP_ALL=1 runs all. SWEEP_CASE=SCENARIO,DATAGRAM,HARM
- * in numbers, as a failure gives them, is that one alone, SWEEP_NET=SCENARIO,PERCENT,SEED one on a bad
- * network; SWEEP_SEEDS=N tries so many of those. SWEEP_TELL=1 has a line on each case, LOG=1 tells what daemon
+ * Usually a share of the cases is run, always the same; SWEEP_ALL=1 runs all. SWEEP_PAIRS=N tries so many pairs
+ * of harms, SWEEP_SEED=N others than usual, SWEEP_SEEDS=N so many bad networks.
+ * SWEEP_CASE=SCENARIO,DATAGRAM,HARM[,DATAGRAM,HARM] in numbers, as a failure gives them, is that one alone,
+ * SWEEP_NET=SCENARIO,PERCENT,SEED one on a bad network. SWEEP_TELL=1 has a line on each case, LOG=1 tells what daemon
  * and eIM do, and of every datagram.
  */
 #include "support/test.h"
@@ -29,7 +30,6 @@
 
 #define MINUTE_MS 60000
 #define LARGE 600       /* octets: a block, rather than what asks for it */
-#define EMPTY (4 + 29)  /* a message without anything, and its record */
 
 /* Until it is over: a visit with all its retries, and the next one. */
 #define MS_MAX (15 * MINUTE_MS)
@@ -84,27 +84,48 @@ static unsigned failures;
 
 /* --- what must be true ------------------------------------------------------------------------------ */
 
+static const char *strike_text(size_t k)
+{
+	static char text[COAP_STRIKES][112];
+	const struct coap_strike *s = &ipabed_coap.strikes[k];
+	const struct coap_datagram *d = &s->what;
+
+	text[k][0] = '\0';
+	if (s->struck)
+		snprintf(text[k], sizeof(text[k]), ", %s datagram of %zu octets (exchange %u, %04X) %s",
+			 d->up ? "the client's" : "the server's", d->n, d->exchange, d->tag, harm_names[s->harm]);
+	return text[k];
+}
+
 static void blame(const char *what)
 {
-	const struct coap_datagram *d = &ipabed_coap.what;
-	char where[96] = "";
+	const struct coap_strike *s = ipabed_coap.strikes;
 
 	failures++;
-	if (ipabed_coap.struck)
-		snprintf(where, sizeof(where), "%s datagram of %zu octets (exchange %u, %04X) %s",
-			 d->up ? "the client's" : "the server's", d->n, d->exchange, d->tag,
-			 harm_names[ipabed_coap.harm]);
-	print_error("%s, %s [%ld,%u,%u]%s%s: %s; eIM: %s, %u results, %u duplicates, %u replays, \"%s\"\n",
-		    scenario->name, where, (long)(scenario - scenarios), ipabed_coap.at, ipabed_coap.harm,
-		    net ? " " : "", net ? net : "", what, se_state_names[order->state], order->results,
-		    order->duplicates, order->replays, order->outcome);
+	print_error("%s%s%s [%ld,%u,%u,%u,%u]%s%s: %s; eIM: %s, %u results, %u duplicates, %u replays, \"%s\"\n",
+		    scenario->name, strike_text(0), strike_text(1), (long)(scenario - scenarios), s[0].at,
+		    s[0].harm, s[1].at, s[1].harm, net ? " " : "", net ? net : "", what,
+		    se_state_names[order->state], order->results, order->duplicates, order->replays,
+		    order->outcome);
 }
 
 static bool is_one_of(enum harm h, const enum harm *list)
 {
 	while (*list != _HARM_MAX && *list != h)
 		list++;
-	return ipabed_coap.struck && *list != _HARM_MAX;
+	return *list != _HARM_MAX;
+}
+
+/* One of these was done; with tag: to a datagram of that message. */
+static bool had(const enum harm *list, uint16_t tag)
+{
+	for (size_t k = 0; k < COAP_STRIKES; k++) {
+		const struct coap_strike *s = &ipabed_coap.strikes[k];
+
+		if (s->struck && is_one_of(s->harm, list) && (!tag || s->what.tag == tag))
+			return true;
+	}
+	return false;
 }
 
 /* CoAP and DTLS are made for these: nobody above them hears of it. */
@@ -119,16 +140,30 @@ static const enum harm deadly[] = {
 	H_TRUNCATED, H_WRONG_TAG, H_KILLED, H_KILLED_AFTER, H_POWER, H_POWER_AFTER, _HARM_MAX
 };
 
+static const enum harm unwanted[] = { H_UNWANTED, _HARM_MAX };
+static const enum harm empty[] = { H_EMPTY, _HARM_MAX };
+
+/* All that was done was for them. */
+static bool was_for_them(void)
+{
+	for (size_t k = 0; k < COAP_STRIKES; k++)
+		if (ipabed_coap.strikes[k].struck && !is_one_of(ipabed_coap.strikes[k].harm, for_them))
+			return false;
+	return !net;
+}
+
+static bool was_harmed(void)
+{
+	return net || ipabed_coap.strikes[0].struck || ipabed_coap.strikes[1].struck;
+}
+
 static void judge_order(void)
 {
-	bool garbled = is_one_of(ipabed_coap.harm, unreadable);
 	bool on_card = ipabed_on_card(IPABED_FIRST);
 	struct ipabed_judge j = {
-		.order = order, .blame = blame, .garbled = garbled,
-		.refused = garbled && ipabed_coap.what.tag == 0xbf4f,
-		.unheard = net || (ipabed_coap.struck && !is_one_of(ipabed_coap.harm, for_them)),
-		.unwanted = is_one_of(ipabed_coap.harm, (const enum harm[]){ H_UNWANTED, _HARM_MAX }),
-		.open_session = net || ipabed.resets || ipabed_coap.struck,
+		.order = order, .blame = blame, .garbled = had(unreadable, 0), .refused = had(unreadable, 0xbf4f),
+		.unheard = !was_for_them(), .unwanted = had(unwanted, 0),
+		.open_session = was_harmed() || ipabed.resets,
 	};
 
 	if (scenario->kind == PACKAGE) {
@@ -136,13 +171,12 @@ static void judge_order(void)
 	} else {
 		ipabed_judge_download(&j, on_card);
 		ipabed_judge_smdp(&j, on_card, on_card);
-		if (!on_card && !is_one_of(ipabed_coap.harm, deadly))
+		if (!on_card && !had(deadly, 0))
 			blame("not installed");
 	}
 	/* Not acknowledged, the result is kept for another time. */
-	if (ipabed_coap.struck && ipabed_coap.harm == H_EMPTY && ipabed_coap.what.tag == 0xbf50)
-		return;
-	ipabed_judge_rest(&j);
+	if (!had(empty, 0xbf50))
+		ipabed_judge_rest(&j);
 }
 
 /* --- one case ------------------------------------------------------------------------------------------ */
@@ -213,7 +247,6 @@ static void next_order(void)
 	bool same = scenario->kind != PACKAGE && !ipabed_on_card(IPABED_FIRST) &&
 		    (p->state == SDP_STATE_RELEASED || p->state == SDP_STATE_DOWNLOADED);
 
-	ipabed_coap.at = 0;
 	order = give(same ? "FIRST" : "THIRD");
 	ipabed_run(IPABED_INTERVAL_S * 1000);
 	if (order->state != SE_DONE || order->results != 1 || order->error)
@@ -227,58 +260,90 @@ static void next_order(void)
 		blame("something is left on the card in the end");
 }
 
-/* What it is made of nobody has signed yet. */
-static bool spoils_handshake(enum harm h)
-{
-	return (h == H_DAMAGED || h == H_SHORTENED) && ipabed_coap.what.handshake;
-}
-
 static uint64_t longest_ms;
 static unsigned succeeded;
 static struct coap_datagram seen[COAP_DATAGRAMS_MAX];   /* where nothing goes wrong */
-static unsigned seen_n, associations;
+static unsigned seen_n, associations, moves;
 
-static void run_case(unsigned at, enum harm h)
+static void remember(void)
+{
+	seen_n = MIN(ipabed_coap.datagrams, (unsigned)COAP_DATAGRAMS_MAX);
+	memcpy(seen, ipabed_coap.log, sizeof(seen));
+}
+
+/* What a handshake is made of nobody has signed yet. */
+static bool spoils_handshake(void)
+{
+	const struct coap_strike *s = &ipabed_coap.strikes[0];
+
+	return s->what.handshake && (s->harm == H_DAMAGED || s->harm == H_SHORTENED);
+}
+
+static void judge_cost(uint64_t took)
+{
+	uint64_t most = net ? NET_MS_MAX : had(long_ones, 0) ? AWAY_MS_MAX : MS_MAX;
+
+	/* Two may cost two visits. */
+	if (took > most * (ipabed_coap.strikes[1].struck ? 2 : 1))
+		blame("it took too long");
+	if (was_for_them() && was_harmed() && !ipabed_coap.strikes[1].struck && !spoils_handshake() &&
+	    ipabed_coap.moves == moves && ipabed_coap.associations > associations)
+		blame("it has cost an association");
+	if (ipabed_coap_busiest_hour() > (net ? DATAGRAMS_NET_MAX : DATAGRAMS_MAX))
+		blame("too many datagrams");
+}
+
+static void open_case(void)
 {
 	const struct ipabed_options o = { .personality = "iot", .pki = scenario->pki, .configure = configure,
 					  .way = &ipabed_by_coap };
-	uint64_t took;
 
 	ipabed_coap.habits = scenario->habits;
 	ipabed_coap.certificate = scenario->certificate;
 	ipabed_open(&o);
 	prepare();
-	ipabed_coap.at = at;
-	ipabed_coap.harm = h;
+}
+
+static void run_case(struct coap_strike first, struct coap_strike second)
+{
+	uint64_t took;
+
+	open_case();
+	ipabed_coap.strikes[0] = first;
+	ipabed_coap.strikes[1] = second;
 	if (net)
 		ipabed_coap_net(net);
 	order = give("FIRST");
 	took = await_end(240);
-	seen_n = at ? seen_n : MIN(ipabed_coap.datagrams, (unsigned)COAP_DATAGRAMS_MAX);
-	if (!at)
-		memcpy(seen, ipabed_coap.log, sizeof(seen));
-	if (!is_one_of(h, long_ones))
+	ipabed_coap.enough = true;
+	if (!was_harmed())
+		remember();
+	if (!had(long_ones, 0))
 		longest_ms = MAX(longest_ms, took);
 	succeeded += order->state == SE_DONE && !order->error;
 	if (getenv("SWEEP_TELL"))
-		print_message("%s, %s at %u: %lu s, %s\n", scenario->name, harm_names[h], at,
-			      (unsigned long)took / 1000, order->outcome);
+		print_message("%s, %s at %u, %s at %u: %lu s, %s\n", scenario->name, harm_names[first.harm], first.at,
+			      harm_names[second.harm], second.at, (unsigned long)took / 1000, order->outcome);
 	/* Nothing comes after it, but what could not be done while nobody was there. */
 	while (ev_now_ms() < ipabed_coap.away_until_ms)
 		ipabed_run(MINUTE_MS);
 	ipabed_coap_net("none");
-	ipabed_run((is_one_of(h, long_ones) ? 12 : 2) * IPABED_INTERVAL_S * 1000);
+	ipabed_run((had(long_ones, 0) ? 12 : 2) * IPABED_INTERVAL_S * 1000);
 	judge_order();
-	if (!at)
+	if (!was_harmed()) {
 		associations = ipabed_coap.associations;
-	else if (is_one_of(h, for_them) && ipabed_coap.associations > associations && !spoils_handshake(h))
-		blame("it has cost an association");
-	if (took > (net ? NET_MS_MAX : is_one_of(h, long_ones) ? AWAY_MS_MAX : MS_MAX))
-		blame("it took too long");
-	if (ipabed_coap_busiest_hour() > (net ? DATAGRAMS_NET_MAX : DATAGRAMS_MAX))
-		blame("too many datagrams");
+		moves = ipabed_coap.moves;
+	}
+	judge_cost(took);
 	next_order();
 	ipabed_close();
+}
+
+static const struct coap_strike nowhere;
+
+static struct coap_strike strike(unsigned at, enum harm h)
+{
+	return (struct coap_strike){ .at = at, .harm = h };
 }
 
 /* --- all cases -------------------------------------------------------------------------------------------- */
@@ -300,7 +365,7 @@ static void choose(unsigned exchange, bool up, bool large)
 
 static void choose_points(void)
 {
-	run_case(0, UNHARMED);
+	run_case(nowhere, nowhere);
 	points_n = 0;
 	for (unsigned e = 1; seen_n && e <= seen[seen_n - 1].exchange; e++)
 		for (unsigned k = 0; k < 4; k++)
@@ -309,14 +374,6 @@ static void choose_points(void)
 		if (seen[k].handshake)
 			points[points_n++] = k + 1;
 	assert_true(points_n < ARRAY_SIZE(points));
-}
-
-/* Empty messages, acknowledgements and pings, are not answered. */
-static bool applies(enum harm h, const struct coap_datagram *d)
-{
-	if (h == H_UNWANTED && d->tag != 0xbf3d)
-		return false;
-	return !harm_is_an_answer(h) || (d->up && !d->handshake && d->n > EMPTY);
 }
 
 static void sweep(const struct scenario *s)
@@ -329,14 +386,56 @@ static void sweep(const struct scenario *s)
 	choose_points();
 	for (unsigned k = 0; k < points_n; k++) {
 		for (enum harm h = UNHARMED + 1; h < _HARM_MAX; h++) {
-			if (!applies(h, &seen[points[k] - 1]) || (k + h) % share)
+			if (!harm_applies(h, &seen[points[k] - 1]) || (k + h) % share)
 				continue;
-			run_case(points[k], h);
+			run_case(strike(points[k], h), nowhere);
 			cases++;
 		}
 	}
 	print_message("%s: %u datagrams, %u points, %u cases, at most %lu s\n", s->name, seen_n, points_n, cases,
 		      (unsigned long)longest_ms / 1000);
+	assert_int_equal(failures, 0);
+}
+
+/* --- one harm after another ------------------------------------------------------------------------------ */
+
+static uint32_t dice;
+
+static uint32_t roll(uint32_t n)
+{
+	dice = dice * 1664525 + 1013904223;
+	return (dice >> 8) % n;
+}
+
+static uint32_t number_of(const char *name, uint32_t otherwise)
+{
+	uint32_t n = otherwise;
+
+	if (getenv(name))
+		assert_int_equal(text_to_u32(text_of(getenv(name)), 10, &n), 0);
+	return n;
+}
+
+/* Of the many pairs as many as there is time for, always the same. The second comes soon after the first. */
+static void pairs(const struct scenario *s, unsigned cases)
+{
+	unsigned done = 0;
+
+	scenario = s;
+	failures = 0;
+	longest_ms = 0;
+	dice = number_of("SWEEP_SEED", 1);
+	run_case(nowhere, nowhere);
+	while (done < cases) {
+		struct coap_strike first = strike(1 + roll(seen_n), (enum harm)(1 + roll(_HARM_MAX - 1)));
+		struct coap_strike second = strike(first.at + 1 + roll(12), (enum harm)(1 + roll(_HARM_MAX - 1)));
+
+		if (!harm_applies(first.harm, &seen[first.at - 1]))
+			continue;
+		run_case(first, second);
+		done++;
+	}
+	print_message("%s: %u pairs, at most %lu s\n", s->name, cases, (unsigned long)longest_ms / 1000);
 	assert_int_equal(failures, 0);
 }
 
@@ -350,7 +449,7 @@ static void run_net(unsigned percent, unsigned seed)
 	snprintf(rules, sizeof(rules), "loss=%u,duplicate=3,reorder=5,delay=60,jitter=60,seed=%u", percent, seed);
 	net = rules;
 	ipabed_coap.seed = seed;
-	run_case(3 + seed * 7 % (seen_n ? seen_n : 16), H_REBOUND);
+	run_case(strike(3 + seed * 7 % seen_n, H_REBOUND), nowhere);
 	net = NULL;
 	ipabed_coap.seed = 0;
 }
@@ -361,7 +460,7 @@ static void bad_nets(const struct scenario *s, unsigned seeds)
 
 	scenario = s;
 	failures = 0;
-	run_case(0, UNHARMED);
+	run_case(nowhere, nowhere);
 	for (size_t k = 0; k < ARRAY_SIZE(percents); k++) {
 		longest_ms = 0;
 		succeeded = 0;
@@ -373,15 +472,6 @@ static void bad_nets(const struct scenario *s, unsigned seeds)
 	assert_int_equal(failures, 0);
 }
 
-static unsigned seeds_n(void)
-{
-	uint32_t n = getenv("SWEEP_ALL") ? 100 : 5;
-
-	if (getenv("SWEEP_SEEDS"))
-		assert_int_equal(text_to_u32(text_of(getenv("SWEEP_SEEDS")), 10, &n), 0);
-	return n;
-}
-
 /* --- tests ------------------------------------------------------------------------------------------------- */
 
 static void one_harm(void **state)
@@ -391,7 +481,12 @@ static void one_harm(void **state)
 
 static void bad_networks(void **state)
 {
-	bad_nets(*state, seeds_n());
+	bad_nets(*state, number_of("SWEEP_SEEDS", getenv("SWEEP_ALL") ? 100 : 5));
+}
+
+static void two_harms(void **state)
+{
+	pairs(*state, number_of("SWEEP_PAIRS", getenv("SWEEP_ALL") ? 1000 : 15));
 }
 
 /* Up to n numbers of a variable of the environment. */
@@ -417,12 +512,13 @@ static void show_datagrams(void)
 
 static void one_case(void **state)
 {
-	uint32_t v[3] = { 0 };
+	uint32_t v[5] = { 0 };
 
 	(void)state;
 	read_numbers("SWEEP_CASE", v, ARRAY_SIZE(v));
-	assert_true(v[2] < _HARM_MAX);
-	run_case(v[1], (enum harm)v[2]);
+	assert_true(v[2] < _HARM_MAX && v[4] < _HARM_MAX);
+	run_case(nowhere, nowhere);
+	run_case(strike(v[1], (enum harm)v[2]), strike(v[3], (enum harm)v[4]));
 	show_datagrams();
 	assert_int_equal(failures, 0);
 }
@@ -433,7 +529,7 @@ static void one_net(void **state)
 
 	(void)state;
 	read_numbers("SWEEP_NET", v, ARRAY_SIZE(v));
-	run_case(0, UNHARMED);
+	run_case(nowhere, nowhere);
 	run_net(v[1], v[2]);
 	show_datagrams();
 	assert_int_equal(failures, 0);
@@ -442,6 +538,7 @@ static void one_net(void **state)
 int main(int argc, char **argv)
 {
 #define SWEEP(name, n) { name, one_harm, NULL, NULL, (void *)&scenarios[n] }
+#define PAIRS(name, n) { name, two_harms, NULL, NULL, (void *)&scenarios[n] }
 #define BAD_NETS(name, n) { name, bad_networks, NULL, NULL, (void *)&scenarios[n] }
 	const struct CMUnitTest one[] = { cmocka_unit_test(one_case) }, on_net[] = { cmocka_unit_test(one_net) };
 	const struct CMUnitTest tests[] = {
@@ -458,6 +555,14 @@ int main(int argc, char **argv)
 		SWEEP("small_blocks_change_nothing", 10),
 		SWEEP("a_large_download_is_reported_once", 11),
 		SWEEP("a_server_with_a_certificate_is_told_once", 12),
+		PAIRS("two_harms_to_a_list", 0),
+		PAIRS("two_harms_to_a_switch", 1),
+		PAIRS("two_harms_to_a_rollback", 3),
+		PAIRS("two_harms_to_a_data_request", 4),
+		PAIRS("two_harms_to_a_direct_download", 5),
+		PAIRS("two_harms_to_an_indirect_download", 6),
+		PAIRS("two_harms_to_a_compact_download", 7),
+		PAIRS("two_harms_with_late_acknowledgements", 9),
 		BAD_NETS("a_list_on_bad_networks", 0),
 		BAD_NETS("a_switch_on_bad_networks", 1),
 		BAD_NETS("a_rollback_on_bad_networks", 3),
