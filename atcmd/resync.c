@@ -52,6 +52,7 @@ static void on_probe_done(struct at_cmd *cmd, enum at_end end, int code, struct 
 	struct cause why = { .kind = CAUSE_TIMEOUT, .from = "module", .code = code };
 
 	(void)final;
+	c->unanswered = end == AT_TIMEOUT;
 	if (end == AT_LINK_LOST)
 		why.kind = CAUSE_LINK_LOST;
 	else if (end != AT_TIMEOUT && end != AT_OK)
@@ -243,10 +244,23 @@ static int settle(struct proc *p)
 	return chat_of(p)->crlf_doubt ? 0 : STEP_SKIP;
 }
 
+/*
+ * What has answered before may have been late answers of a module that still muxes, for a daemon that is
+ * gone or behind a port that was: the rescue was skipped for them.
+ */
+static void doubt_answers(struct proc *p)
+{
+	struct at_chat *c = chat_of(p);
+
+	if (p->attempt > 1 && c->unanswered && !c->on_channel && !c->crlf_doubt)
+		cmux_leave_blindly(c->pipe);
+}
+
 static int set_line(struct proc *p)
 {
 	struct at_chat *c = chat_of(p);
 
+	doubt_answers(p);
 	c->crlf = c->crlf && !(c->crlf_doubt && p->attempt == 1);
 	if (c->crlf_doubt && p->attempt > 1) {
 		pipe_write(c->pipe, "\r\n", 2);
@@ -268,6 +282,7 @@ static int ask_marker(struct proc *p)
 	static const char *const markers[] = { "AT+CMEE?", "AT+CGSN" };
 	struct at_chat *c = chat_of(p);
 
+	doubt_answers(p);
 	return ask(c, markers[c->marker++ % 2], true, MARKER_MS);
 }
 

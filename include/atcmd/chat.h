@@ -119,6 +119,7 @@ struct at_chat {
 	bool crlf_doubt;                /* it answered one; not yet known whether it must be */
 	unsigned marker;                /* which question comes next */
 	bool marker_seen, rescued, escaped;
+	bool unanswered;                /* the last question of the resync was */
 	uint64_t heard_ms;              /* when the last octet came */
 	int lost_error;
 	bool is_lost;

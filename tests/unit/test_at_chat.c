@@ -370,6 +370,32 @@ static void rescue_leaves_data_mode_and_hangs_up(void **state)
 	assert_string_equal(wire_take_all(&line), "ATE0Q0V1\r");
 }
 
+/* It muxes for somebody who is gone, and what comes is what that one has asked for. */
+static void late_answers_do_not_hide_a_mux(void **state)
+{
+	static const char *const questions[] = { "ATE0Q0V1\r", "AT+CMEE?\r" };
+
+	(void)state;
+	for (unsigned late = 1; late <= 2; late++) {
+		at_chat_sync(&chat);
+		fake_ev_run(late == 1 ? 100 : 1100);
+		for (unsigned k = 0; k < late; k++) {
+			wire_take_all(&line);
+			says("\\r\\nOK\\r\\n");
+		}
+		assert_string_equal(wire_take_all(&line), questions[late - 1]);
+		fake_ev_run(5000);
+		assert_non_null(strstr(wire_take_all(&line), CMUX_LEAVE "\rAT"));
+		says("\\r\\nOK\\r\\n");
+		if (late == 1)
+			wire_take_all(&line);
+		says("\\r\\n+CMEE: 1\\r\\n352656100367872\\r\\nOK\\r\\n");
+		fake_ev_run(2000);
+		says("\\r\\n352656100367872\\r\\nOK\\r\\n");
+		assert_int_equal(synced, late);
+	}
+}
+
 static void rescue_ends_q1(void **state)
 {
 	(void)state;
@@ -813,6 +839,7 @@ int main(void)
 		T(a_module_that_wants_cr_lf_is_spoken_to_so),
 		T(a_module_that_was_only_late_is_spoken_to_with_cr),
 		T(rescue_leaves_data_mode_and_hangs_up),
+		T(late_answers_do_not_hide_a_mux),
 		T(rescue_ends_q1),
 		T(numeric_mode_is_an_answer_to_the_probe),
 		T(garbage_is_never_taken_for_a_module),
