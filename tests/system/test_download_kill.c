@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "support/fleet.h"
+#include "support/fleet_cut.h"
 
 static struct fleet fleet, other;
 
@@ -66,66 +67,14 @@ struct tally {
 	unsigned installed, failed, unheard;
 };
 
-/* What an eIM has offered and never heard of again it offers again: another visit. */
-static struct json_object *await_outcome(struct fleet *f)
-{
-	unsigned long long end = rig_now_ms() + 100000;
-
-	while (fleet_results(f, "1") == 3) {
-		if (rig_now_ms() > end)
-			fleet_fail(f, "package %u has no result", f->number);
-		fleet_visit(f);
-	}
-	return fleet_package(f);
-}
-
-/* One, and once more where the eIM's answer was lost. */
-static bool expect_one_outcome(struct fleet *f)
-{
-	struct json_object *p = await_outcome(f);
-	bool installed = !strncmp(fleet_words(p, "outcome"), "installed as", 12);
-
-	if (fleet_count(p, "results") != 1 || fleet_count(p, "duplicates") > 1 || fleet_count(p, "refused"))
-		fleet_fail(f, "one outcome expected: %s", json_object_to_json_string(p));
-	json_object_put(p);
-	return installed;
-}
-
-static bool is_on_card(struct fleet *f)
-{
-	FLEET_CTL(f, "profiles", "--json");
-	return strstr(f->ran->said, f->iccid);
-}
-
-/* The SM-DP+ knows what the card knows. Once more is right where its answer was lost. */
-static void expect_server_knows(struct fleet *f, bool installed)
-{
-	struct json_object *all, *one;
-	unsigned good = 0;
-
-	if (installed)
-		FLEET_DP(f, "wait", f->iccid, "installed", "--timeout", "60");
-	FLEET_DP(f, "notifications", "--json", "--iccid", f->iccid);
-	all = json_tokener_parse(f->ran->said);
-	for (size_t k = 0; k < json_object_array_length(all); k++) {
-		one = json_object_array_get_idx(all, k);
-		good += json_object_get_boolean(json_object_object_get(one, "installed"));
-		if (strcmp(fleet_words(one, "verdict"), "verified"))
-			fleet_fail(f, "a notification that is not verified: %s", f->ran->said);
-	}
-	if (good != installed)
-		fleet_fail(f, "the SM-DP+ has %u results of an installation: %s", good, f->ran->said);
-	json_object_put(all);
-}
-
 /* Nobody waits for the outcome of a local one: card and SM-DP+ must agree. */
 static void check_local(struct fleet *f, struct tally *t)
 {
 	bool installed;
 
 	fleet_await_settled(f);
-	installed = is_on_card(f);
-	expect_server_knows(f, installed);
+	installed = fleet_is_on_card(f);
+	fleet_expect_server_knows(f, installed);
 	t->installed += installed;
 	t->failed += !installed;
 	if (installed)
@@ -136,23 +85,10 @@ static void check_local(struct fleet *f, struct tally *t)
 
 static void check_accounts(struct fleet *f, struct tally *t)
 {
-	bool installed = expect_one_outcome(f);
+	bool installed = fleet_expect_agreement(f);
 
-	fleet_await_card(f);
-	fleet_visit(f);
-	fleet_await_settled(f);
-	if (is_on_card(f) != installed)
-		fleet_fail(f, "the card has another opinion than the eIM, which was told %s",
-			   installed ? "installed" : "not");
-	expect_server_knows(f, installed);
-	expect_one_outcome(f);
 	t->installed += installed;
 	t->failed += !installed;
-	if (!installed)
-		return;
-	FLEET_ORDER(f, "delete", f->iccid);
-	fleet_visit(f);
-	fleet_expect_result(f, "delete ok", true);
 }
 
 static void begin(struct fleet *f)
@@ -337,7 +273,7 @@ static void a_profile_that_is_being_enabled_may_be_cut(void **state)
 		print_message("kill %u: %s %u ms after the report\n", k, victims[v], ms);
 		cut(f, v);
 		fleet_await_settled(f);
-		assert_true(expect_one_outcome(f));
+		assert_true(fleet_expect_one_outcome(f));
 		expect_agreement(f);
 		go_home(f);
 	}
