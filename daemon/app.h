@@ -33,6 +33,7 @@ struct app {
 	bool impatient;                         /* one of them has waited long enough */
 	/* ipa_methods.c */
 	struct ctl_job *poll_job;
+	char polled[IPA_EIM_ID_MAX];    /* by it; "" all */
 	struct ctl_job *download_job;   /* download_methods.c */
 	struct at_cmd clock;            /* clock.c */
 	struct add_call *add_call;
@@ -102,6 +103,7 @@ bool euicc_wait_for_card(struct app *app, struct ctl_call *call, struct json_obj
 				     struct json_object *params));
 
 /* In a work's ended(): the job has failed for this reason. */
+enum ctl_error euicc_error_of(enum cause_kind kind);
 void euicc_fail_job(const struct app *app, struct ctl_job *job, const struct cause *why);
 
 /* download_methods.c */

@@ -66,7 +66,7 @@ static void print_record(struct json_object *r)
 	fputs("  ", stdout);
 	print_date_clock(stdout, time(NULL) - (time_t)MAX(ago, 0));
 	fputs("  ", stdout);
-	print_safe(stdout, json_member_text(r, "eim"));
+	print_safe(stdout, json_member_text(r, "eim").n ? json_member_text(r, "eim") : TEXT("-"));
 	fputs("  ", stdout);
 	print_safe(stdout, json_member_text(r, "what"));
 	fputs(": ", stdout);
@@ -165,7 +165,8 @@ static void print_polled(struct json_object *result, uint64_t took_ms)
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *one = json_object_array_get_idx(history, i);
 
-		if (member_count(one, "ago_s") > (int64_t)(took_ms / 1000) + 1)
+		if (!json_member(one, "eim") ||
+		    member_count(one, "ago_s") > (int64_t)(took_ms / 1000) + 1)
 			continue;
 		print_record(one);
 		any = true;

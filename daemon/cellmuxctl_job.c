@@ -1,4 +1,6 @@
 /* Jobs: what takes longer than an answer should. And those of the modem. */
+#include <signal.h>
+
 #include "cellmuxctl.h"
 #include "cellmuxctl_print.h"
 #include "codec/json.h"
@@ -63,6 +65,32 @@ static void progress_show(struct progress *p, struct json_object *job)
 	print_span(stderr, took / 1000);
 	fflush(stderr);
 	p->shown = true;
+}
+
+/* --- interrupted -------------------------------------------------------------------------------- */
+
+/* The job belongs to the daemon and goes on: who gives up waiting must know how to get at it. */
+static char farewell[300];
+static volatile size_t farewell_n;
+
+static void on_interrupt(int sig)
+{
+	ssize_t n = write(STDERR_FILENO, farewell, farewell_n);
+
+	(void)n;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void prepare_farewell(const char *method, int64_t id, bool terminal)
+{
+	int n = snprintf(farewell, sizeof(farewell), "%scellmuxctl: %s: job %lld goes on; cellmuxctl job %lld "
+			 "shows how far it is, with --cancel it stops\n", terminal ? "\r\033[K" : "", method,
+			 (long long)id, (long long)id);
+
+	farewell_n = MIN((size_t)MAX(n, 0), sizeof(farewell) - 1);
+	signal(SIGINT, on_interrupt);
+	signal(SIGTERM, on_interrupt);
 }
 
 /* --- following ---------------------------------------------------------------------------------- */
@@ -135,9 +163,13 @@ static enum end await_job(struct request *r, const char *method, int64_t id, uin
 			  void (*print)(struct json_object *result, uint64_t took_ms))
 {
 	struct progress p = { .terminal = isatty(STDERR_FILENO), .start_ms = client_now_ms() };
-	struct json_object *job;
-	enum end e = follow(r, id, patience_ms, &p, &job);
+	struct json_object *job = NULL;
+	enum end e;
 
+	prepare_farewell(method, id, p.terminal);
+	e = follow(r, id, patience_ms, &p, &job);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	progress_clear(&p);
 	if (e == END_TIME)
 		complain(method, "job %lld has not ended within %llu s; see cellmuxctl job %lld",

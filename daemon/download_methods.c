@@ -80,6 +80,11 @@ static void on_done(struct ipa_download *d, const struct cause *why)
 	app->download_job = NULL;
 	if (!job)
 		return;
+	if (why && d->failed) {
+		/* The whole story, told by who knows it. */
+		ctl_job_fail(job, euicc_error_of(why->kind), d->text);
+		return;
+	}
 	if (why) {
 		euicc_fail_job(app, job, why);
 		return;
@@ -135,7 +140,7 @@ static void run_download(struct ctl_user *u, struct ctl_call *call, struct json_
 	if (euicc_wait_for_card(app, call, params, run_download))
 		return;
 	if (app->download_job) {
-		ctl_fail(call, CTL_BUSY, "another download is under way", NULL);
+		ctl_job_refuse(call, app->download_job);
 		return;
 	}
 	r = ipa_download_start(&app->ipa, &order, app, on_progress, on_done, &d, why);

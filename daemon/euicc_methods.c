@@ -204,7 +204,7 @@ static void end_job(struct profile_job *p)
 	free(p);
 }
 
-static enum ctl_error error_of(enum cause_kind kind)
+enum ctl_error euicc_error_of(enum cause_kind kind)
 {
 	switch (kind) {
 	case CAUSE_TIMEOUT:
@@ -229,7 +229,7 @@ void euicc_fail_job(const struct app *app, struct ctl_job *job, const struct cau
 	const char *more = ipa_error_text(&app->ipa);
 
 	snprintf(message, sizeof(message), "%s%s%s", more, more[0] ? ": " : "", cause_text(why, words));
-	ctl_job_fail(job, error_of(why->kind), message);
+	ctl_job_fail(job, euicc_error_of(why->kind), message);
 }
 
 static void on_local_done(struct ipa_local *l, const struct cause *why)
@@ -305,7 +305,7 @@ static void run_local(struct ctl_user *u, struct ctl_call *call, struct json_obj
 	int r;
 
 	if (app->profile_job) {
-		ctl_fail(call, CTL_BUSY, "another change of a profile is under way", NULL);
+		ctl_job_refuse(call, app->profile_job->job);
 		return;
 	}
 	p = calloc(1, sizeof(*p));

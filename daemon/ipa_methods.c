@@ -52,7 +52,7 @@ static struct json_object *record_to_json(const struct ipa_record *r)
 	struct json_object *o = json_object_new_object();
 
 	put_known(o, "ago_s", seconds_since(r->at_ms), -1);
-	put_utf8(o, "eim", r->eim, strlen(r->eim));
+	put_utf8(o, "eim", r->eim[0] ? r->eim : NULL, strlen(r->eim));
 	put_text(o, "what", r->text);
 	put_text(o, "outcome", r->outcome);
 	put_int(o, "duration_ms", r->took_ms);
@@ -100,22 +100,31 @@ static bool is_visiting(const struct app *app)
 	return false;
 }
 
-static void end_poll(struct app *app)
+/* What went wrong at one that this poll was for; others may have had their problems before. */
+static const struct ipa_eim *failed_visit(const struct app *app)
 {
-	struct ctl_job *job = app->poll_job;
-	const char *failed = NULL;
-
-	app->poll_job = NULL;
 	for (size_t k = 0; k < IPA_EIMS_MAX; k++) {
 		const struct ipa_eim *e = &app->ipa.eims->list[k];
 
-		if (e->used && cause_is_set(&e->why))
-			failed = e->text[0] ? e->text : cause_name(e->why.kind);
+		if (e->used && cause_is_set(&e->why) && (!app->polled[0] || !strcmp(app->polled, e->id)))
+			return e;
 	}
-	if (failed)
-		ctl_job_fail(job, CTL_REFUSED, failed);
-	else
+	return NULL;
+}
+
+static void end_poll(struct app *app)
+{
+	struct ctl_job *job = app->poll_job;
+	const struct ipa_eim *e = failed_visit(app);
+	char words[CAUSE_TEXT_MAX], message[IPA_EIM_ID_MAX + IPA_TEXT_MAX + 8];
+
+	app->poll_job = NULL;
+	if (!e) {
 		ctl_job_done(job, ipa_to_json(&app->ipa));
+		return;
+	}
+	snprintf(message, sizeof(message), "eIM %s: %s", e->id, e->text[0] ? e->text : cause_text(&e->why, words));
+	ctl_job_fail(job, euicc_error_of(e->why.kind), message);
 }
 
 static void run_poll(struct ctl_user *u, struct ctl_call *call, struct json_object *params)
@@ -131,7 +140,7 @@ static void run_poll(struct ctl_user *u, struct ctl_call *call, struct json_obje
 	if (euicc_wait_for_card(app, call, params, run_poll))
 		return;
 	if (app->poll_job) {
-		ctl_fail(call, CTL_BUSY, "a poll is under way", NULL);
+		ctl_job_refuse(call, app->poll_job);
 		return;
 	}
 	if (app->ipa.card != IPA_CARD_READY) {
@@ -148,6 +157,7 @@ static void run_poll(struct ctl_user *u, struct ctl_call *call, struct json_obje
 		ctl_fail(call, CTL_BUSY, "too many jobs are running", NULL);
 		return;
 	}
+	text_copy(id, app->polled, sizeof(app->polled));
 	ctl_job_reply(call, app->poll_job);
 	if (!is_visiting(app))
 		end_poll(app);

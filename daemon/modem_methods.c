@@ -390,7 +390,7 @@ static void restart_as_job(struct app *app, struct ctl_call *call, const char *m
 	int r;
 
 	if (app->reset_job) {
-		ctl_fail(call, CTL_BUSY, "a reset is under way", NULL);
+		ctl_job_refuse(call, app->reset_job);
 		return;
 	}
 	job = ctl_job_start(app->ctl, method);

@@ -141,6 +141,14 @@ void ctl_job_fail(struct ctl_job *job, enum ctl_error error, const char *message
 	    rpc_error(error, message, NULL));
 }
 
+void ctl_job_refuse(struct ctl_call *call, const struct ctl_job *job)
+{
+	char why[120];
+
+	snprintf(why, sizeof(why), "%s is under way: job %u", job->name, job->id);
+	ctl_fail(call, CTL_BUSY, why, NULL);
+}
+
 void ctl_jobs_free(struct ctl *c)
 {
 	struct ctl_job *job;

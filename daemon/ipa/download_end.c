@@ -380,10 +380,10 @@ void ipa_download_describe(const struct ipa_download *d, char *dst, size_t cap)
 
 static void record(struct ipa_download *d)
 {
-	char text[160], outcome[160];
+	char text[160], outcome[200];
 
 	ipa_download_describe(d, text, sizeof(text));
-	snprintf(outcome, sizeof(outcome), "%.80s%s%s%s",
+	snprintf(outcome, sizeof(outcome), "%.130s%s%s%s",
 		 d->installed ? "installed" : d->failed ? d->text : "settled before",
 		 d->enabled ? ", enabled" : "", d->indirect || d->delivered || !d->result.n ? "" :
 						 ", the SM-DP+ does not know yet",
@@ -392,7 +392,7 @@ static void record(struct ipa_download *d)
 	if (d->eim)
 		ipa_record_add(d->eim, text, outcome, d->started_ms);
 	else
-		log_info("ipa", "%s: %s", text, outcome);
+		ipa_record_local(d->ipa, text, outcome, d->started_ms);
 }
 
 /* The local caller hears why; a visit goes on, for what there was to tell has been told. */
@@ -400,6 +400,8 @@ static int end_with(struct proc *p, struct ipa_download *d)
 {
 	if (!d->eim && d->failed) {
 		ipa_explain(ipa_of(p), "%s", d->text);
+		/* Where it went wrong, not where that is told. */
+		p->cause.step = d->why.step;
 		proc_fail(p, d->why.kind, d->why.from, d->why.code);
 		return -EIO;
 	}

@@ -375,8 +375,9 @@ static void end(struct ipa *i, struct ipa_work *w, const struct cause *why)
 
 	w->ipa = NULL;
 	if (why)
-		log_info("ipa", "%s: %s%s%s", w->name, cause_text(why, text),
-			 i->error_text[0] ? ": " : "", i->error_text);
+		log_write(why->kind == CAUSE_CANCELLED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "ipa",
+			  "%s%s%s: %s%s%s", w->name, w->whose ? " at " : "", w->whose ? w->whose : "",
+			  cause_text(why, text), i->error_text[0] ? ": " : "", i->error_text);
 	w->ended(w, why);
 	i->error_text[0] = '\0';
 	i->changed(i, IPA_CHANGED_ACTIVITY);

@@ -63,18 +63,30 @@ static void clear_package(struct ipa_visit *v)
 
 /* --- history -------------------------------------------------------------------------------------------- */
 
-void ipa_record_add(struct ipa_eim *e, const char *text, const char *outcome, uint64_t started_ms)
+static void add_record(struct ipa *i, const struct ipa_eim *e, const char *text, const char *outcome,
+		       uint64_t started_ms)
 {
-	struct ipa_eims *all = e->ipa->eims;
-	struct ipa_record *r = &all->history[all->n_history++ % IPA_HISTORY];
+	struct ipa_record *r = &i->eims->history[i->eims->n_history++ % IPA_HISTORY];
 
-	*r = (struct ipa_record){ .at_ms = ev_now_ms(), .phase = e->visit.phase,
-				  .took_ms = (unsigned)(ev_now_ms() - started_ms) };
-	snprintf(r->eim, sizeof(r->eim), "%.39s", e->id);
+	*r = (struct ipa_record){ .at_ms = ev_now_ms(), .took_ms = (unsigned)(ev_now_ms() - started_ms) };
+	if (e) {
+		r->phase = e->visit.phase;
+		snprintf(r->eim, sizeof(r->eim), "%.39s", e->id);
+	}
 	snprintf(r->text, sizeof(r->text), "%s", text);
 	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
-	log_info("ipa", "%s: %s: %s", r->eim, r->text, r->outcome);
-	e->ipa->changed(e->ipa, IPA_CHANGED_ACTIVITY);
+	log_info("ipa", "%s%s%s: %s", r->eim, e ? ": " : "", r->text, r->outcome);
+	i->changed(i, IPA_CHANGED_ACTIVITY);
+}
+
+void ipa_record_add(struct ipa_eim *e, const char *text, const char *outcome, uint64_t started_ms)
+{
+	add_record(e->ipa, e, text, outcome, started_ms);
+}
+
+void ipa_record_local(struct ipa *i, const char *text, const char *outcome, uint64_t started_ms)
+{
+	add_record(i, NULL, text, outcome, started_ms);
 }
 
 /* --- asking for a package ----------------------------------------------------------------------------------- */
@@ -136,6 +148,7 @@ static enum step_verdict judge_package(struct proc *p)
 	struct ipa *i = ipa_of(p);
 	struct ipa_eim *e = eim_of(p);
 	struct esipa_package package;
+	char words[80];
 
 	if (p->answer.kind != CAUSE_NONE)
 		return ipa_eim_failed(p);
@@ -149,9 +162,11 @@ static enum step_verdict judge_package(struct proc *p)
 	e->change = ESIPA_CHANGE_NONE;
 	e->visit.phase = phase_for(&package);
 	e->visit.error = ESIPA_RESULT_UNKNOWN_PACKAGE;
-	if (package.kind == ESIPA_NOTHING && package.error != ESIPA_NO_PACKAGE_AVAILABLE)
-		return ipa_refused(p, "eim", package.error,
-				   esipa_error_name(ESIPA_CODES_GET_PACKAGE, package.error));
+	if (package.kind == ESIPA_NOTHING && package.error != ESIPA_NO_PACKAGE_AVAILABLE) {
+		snprintf(words, sizeof(words), "the eIM has nothing for this card: %s",
+			 esipa_error_name(ESIPA_CODES_GET_PACKAGE, package.error));
+		return ipa_refused(p, "eim", package.error, words);
+	}
 	if (package.kind != ESIPA_NOTHING && ipa_octets_set(&e->visit.package, package.whole) < 0)
 		return ipa_refused(p, "us", ENOMEM, "out of memory");
 	return package.kind == ESIPA_DOWNLOAD_TRIGGER ? take_trigger(p) : STEP_NEXT;
@@ -292,6 +307,7 @@ void ipa_visit_start(struct ipa_eim *e, enum ipa_phase phase)
 	if (!e->link)
 		e->link = e->ipa->dial(e->ipa, e, why);
 	e->work.name = "visit";
+	e->work.whose = e->id;
 	e->work.ended = on_ended;
 	e->started_ms = ev_now_ms();
 	ipa_visit_stop(e);

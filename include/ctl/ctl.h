@@ -137,5 +137,7 @@ void ctl_job_reply(struct ctl_call *call, const struct ctl_job *job);
 void ctl_job_progress(struct ctl_job *job, int percent, const char *text);
 void ctl_job_done(struct ctl_job *job, struct json_object *result);
 void ctl_job_fail(struct ctl_job *job, enum ctl_error error, const char *message);
+/* BUSY, for this job is under way. */
+void ctl_job_refuse(struct ctl_call *call, const struct ctl_job *job);
 
 #endif

@@ -100,10 +100,10 @@ struct ipa_eim {
 struct ipa_record {
 	uint64_t at_ms;
 	unsigned took_ms;
-	char eim[40];                   /* start of its id */
+	char eim[40];                   /* start of its id; "" an order over the socket */
 	enum ipa_phase phase;
 	char text[120];                 /* "enable, listProfileInfo" */
-	char outcome[120];              /* "reported"; "rolled back"; the cause */
+	char outcome[200];              /* "reported"; "rolled back"; the cause */
 };
 
 struct ipa_eims {
@@ -136,6 +136,7 @@ void ipa_visit_stop(struct ipa_eim *e);
 int ipa_octets_set(struct ipa_octets *o, struct octets from);
 void ipa_octets_clear(struct ipa_octets *o);
 void ipa_record_add(struct ipa_eim *e, const char *text, const char *outcome, uint64_t started_ms);
+void ipa_record_local(struct ipa *i, const char *text, const char *outcome, uint64_t started_ms);
 
 extern const struct step ipa_results_steps[], ipa_ask_steps[], ipa_package_steps[], ipa_data_steps[],
 	ipa_refuse_steps[], ipa_notify_steps[];

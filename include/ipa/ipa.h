@@ -51,6 +51,7 @@ const char *ipa_card_name(enum ipa_card card);
  */
 struct ipa_work {
 	const char *name;
+	const char *whose;              /* for the log: the eIM's id; NULL: nobody's in particular */
 	const struct step *steps;
 	/* why NULL: done. ipa_error_text() has more words until it returns. */
 	void (*ended)(struct ipa_work *w, const struct cause *why);

@@ -4,6 +4,7 @@
  */
 #include "support/test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,6 +146,55 @@ static void a_job_is_followed_and_cancelled_in_the_middle(void **state)
 	fleet_close(f);
 }
 
+/* Who gives up waiting has not stopped anything, and is told how. */
+static void an_interrupted_command_tells_which_job_goes_on(void **state)
+{
+	struct fleet *f = &fleet;
+	struct rig_program *p;
+	char job[16], words[80];
+
+	(void)state;
+	fleet_open(f, &(struct fleet_options){ .card_ms = "3" });
+	FLEET_ADD(f, "--size", "20000");
+	p = rig_start(&f->rig, "cellmuxctl", "-S", rig_path(&f->rig, "cellmux.sock"), "profile", "download",
+		      f->code, NULL);
+	assert_true(fleet_await_loading(f, 10));
+	DOWNLOAD(f, 1, "profile.download is under way: job ", f->code);
+	assert_int_equal(sscanf(strstr(f->ran->said, "job "), "job %15[0-9]", job), 1);
+	assert_int_equal(kill(p->pid, SIGINT), 0);
+	assert_int_equal(rig_wait_end(p, 5000), 128 + SIGINT);
+	snprintf(words, sizeof(words), "job %s goes on; cellmuxctl job %s shows", job, job);
+	assert_non_null(strstr(p->said, words));
+	FLEET_CTL(f, "job", job);
+	expect_said(f, 0, 0, "running");
+	FLEET_CTL(f, "job", job, "--cancel");
+	fleet_await_idle(f);
+	FLEET_CTL(f, "ipa", "status");
+	expect_said(f, 0, 0, ": cancelled");
+	fleet_close(f);
+}
+
+/* One line, with what was tried and why it failed, and in the status as long as it is young. */
+static void what_went_wrong_is_told_in_one_line(void **state)
+{
+	struct fleet *f = &fleet;
+	char code[80], words[160];
+
+	(void)state;
+	fleet_open(f, &(struct fleet_options){ 0 });
+	snprintf(code, sizeof(code), "LPA:1$localhost:%u$NOBODYS", f->dp_port);
+	DOWNLOAD(f, 1, "profile.download: authenticateClient: matching id refused (8.2.6/3.8): Refused (REFUSED)\n",
+		 code);
+	FLEET_CTL(f, "ipa", "status");
+	snprintf(words, sizeof(words), "  -  download from localhost:%u: authenticateClient: matching id refused",
+		 f->dp_port);
+	expect_said(f, 0, 0, words);
+	fleet_kill(f->eim);
+	expect_said(f, fleet_ctl(f, "ipa", "poll", NULL), 1, "ipa.poll: eIM eim1: connect: 127.0.0.1:");
+	expect_said(f, 1, 1, "Connection refused (LINK_LOST)\n");
+	fleet_drop(f);
+}
+
 /* --- consumer cards ----------------------------------------------------------------------------------------- */
 
 static void expect_notified(struct fleet *f, const char *event, const char *count)
@@ -235,6 +285,8 @@ int main(int argc, char **argv)
 		T(what_is_no_activation_code_is_said_to_be_none),
 		T(without_authorities_no_server_is_asked),
 		T(a_job_is_followed_and_cancelled_in_the_middle),
+		T(an_interrupted_command_tells_which_job_goes_on),
+		T(what_went_wrong_is_told_in_one_line),
 		T(a_consumer_card_tells_the_smdp_of_everything),
 		T(all_kinds_of_cards_and_modules_take_a_profile),
 		T(a_card_that_takes_no_profile_says_why),
