@@ -1,42 +1,41 @@
 /*
  * Sharing the line, by whole programs on a paced line: what CMUX costs over the arithmetic of its frames,
- * how a data call and the card's APDUs share it, and how long somebody else's command waits beside them,
+ * how a data call and a profile download share it, and how long somebody else's command waits beside them,
  * with a mux and without.
  */
 #include "support/test.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/util.h"
-#include "support/port_client.h"
-#include "support/rig.h"
+#include "support/data_call.h"
+#include "support/fleet.h"
 
 #define BAUD 115200
+#define BAUD_TEXT "115200"
 #define PHASE_MS 10000
 #define N1 127
 #define FRAME_EXTRA 6                   /* flag, address, control, length, check, flag */
-#define CARD_MS 5
+#define CARD_MS "5"
+#define PROFILE 60000
+#define PROFILE_TEXT "60000"
+/* Enough under way to fill the line, and not more than can be brought home. */
+#define WINDOW 16384
+#define SILENCE_MS 20000
 #define ASK_EVERY_MS 60
-#define ASKED_MAX 1024
-#define ICCID "89000123456789012341"
-#define EID "89049032000000000000000000000163"
+#define ASKED_MAX 4096
 
-static struct rig rig;
-static struct rig_program *daemon_program;
-static struct port_client data, asker;
-static struct rig_client jobs;
+static struct fleet fleet;
+static struct data_call call;
+static struct port_client asker;
 
 static void die(const char *what)
 {
-	fprintf(stderr, "bench_mux: %s\n%s\n", what, daemon_program ? daemon_program->said : "");
-	exit(1);
+	fleet_fail(&fleet, "bench_mux: %s", what);
 }
 
 static double now_ms(void)
@@ -64,65 +63,9 @@ static unsigned long word(const char *status, const char *name)
 
 static struct line line_now(void)
 {
-	const char *s = rig_ask_module(&rig, "status");
+	const char *s = rig_ask_module(&fleet.rig, "status");
 
 	return (struct line){ word(s, "octets_in="), word(s, "octets_out="), word(s, " apdus=") - word(s, " rests=") };
-}
-
-/* --- a data call: the other end gives back what it gets --------------------------------------------- */
-
-static size_t given, taken;
-
-static void pump(void)
-{
-	static uint8_t octets[2048];
-	ssize_t n;
-
-	if (!octets[0])
-		memset(octets, 'U', sizeof(octets));
-	/* Enough under way to fill the line, and not more than can be brought home. */
-	while (given - taken < 16384) {
-		n = write(data.fd, octets, sizeof(octets));
-		if (n <= 0)
-			break;
-		given += (size_t)n;
-	}
-	while ((n = read(data.fd, data.in, sizeof(data.in))) > 0)
-		taken += (size_t)n;
-	if (n == 0)
-		die("the call is over");
-}
-
-/* --- the card: a nickname, and another ------------------------------------------------------------- */
-
-static unsigned renamed;
-
-static void rename_profile(void)
-{
-	char line[256];
-
-	snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"profile.nickname\",\"params\":"
-		 "{\"iccid\":\"" ICCID "\",\"nickname\":\"%s\"}}", renamed % 2 ? "one" : "two");
-	rig_say(&jobs, line);
-}
-
-static void serve_card(bool go_on)
-{
-	struct pollfd p = { .fd = jobs.fd, .events = POLLIN };
-
-	while (memchr(jobs.in, '\n', jobs.n) || poll(&p, 1, 0) > 0) {
-		struct json_object *o = rig_hear(&jobs, 1000);
-		const char *s = o ? json_object_to_json_string(o) : "";
-
-		if (strstr(s, "\"error\": {") || strstr(s, "\"failed\""))
-			die(s);
-		if (strstr(s, "\"state\": \"done\"")) {
-			renamed++;
-			if (go_on)
-				rename_profile();
-		}
-		json_object_put(o);
-	}
 }
 
 /* --- somebody else --------------------------------------------------------------------------------- */
@@ -153,21 +96,18 @@ static void serve_asker(void)
 	}
 }
 
-static void bring_home(void)
+/* Everybody who is not waited for. */
+static void serve(struct fleet *f, int fd)
 {
-	double end = now_ms() + 20000;
-	ssize_t n;
+	struct pollfd w[3] = { { .fd = asker.fd, .events = POLLIN },
+			       { .fd = call.c.fd, .events = data_call_events(&call) },
+			       { .fd = fd, .events = POLLIN } };
 
-	while (taken < given && now_ms() < end) {
-		struct pollfd p = { .fd = data.fd, .events = POLLIN };
-
-		poll(&p, 1, 10);
-		serve_asker();
-		while ((n = read(data.fd, data.in, sizeof(data.in))) > 0)
-			taken += (size_t)n;
-	}
-	if (taken != given)
-		die("octets of the call are lost");
+	(void)f;
+	poll(w, ARRAY_SIZE(w), 1);
+	if (!data_call_serve(&call, SILENCE_MS))
+		die(call.why);
+	serve_asker();
 }
 
 static int by_value(const void *a, const void *b)
@@ -194,83 +134,80 @@ static struct spread spread(void)
 /* --- phases ---------------------------------------------------------------------------------------- */
 
 struct phase {
-	double data_rate, apdu_rate;    /* octets each way and APDUs per second, each with the rest of its answer */
+	double ms;
+	double data_rate;               /* octets each way per second */
+	double apdu_rate;               /* APDUs, each with the rest of its answer */
+	double profile_rate;            /* octets of a profile */
 	unsigned long wire, payload;    /* octets both ways */
 	size_t asked;
 	struct spread wait;
 };
 
-static struct phase run(bool with_data, bool with_card)
+/* A download's phase lasts from the visit in which it is offered to its report. */
+static struct phase run(bool calls, bool downloads)
 {
-	struct line before = line_now(), after;
-	double start = now_ms(), ms;
-	size_t had = taken;
+	struct line before, after;
+	unsigned long long had;
 	struct phase p;
+	double start;
 
-	asked = 0;
-	if (with_card)
-		rename_profile();
-	while (now_ms() - start < PHASE_MS) {
-		struct pollfd w[3] = { { .fd = asker.fd, .events = POLLIN }, { .fd = data.fd, .events = POLLIN },
-				       { .fd = jobs.fd, .events = POLLIN } };
-
-		poll(w, ARRAY_SIZE(w), 1);
-		if (with_data)
-			pump();
-		if (with_card)
-			serve_card(true);
-		serve_asker();
+	if (downloads) {
+		FLEET_ADD(&fleet, "--size", PROFILE_TEXT);
+		fleet_order_by(&fleet, false);
 	}
-	ms = now_ms() - start;
-	p.data_rate = (double)(taken - had) / ms * 1000;
-	bring_home();
+	call.window = calls ? WINDOW : 0;
+	before = line_now();
+	had = call.octets;
+	asked = 0;
+	start = now_ms();
+	fleet.meanwhile = serve;
+	if (downloads)
+		fleet_visit(&fleet);
+	else
+		fleet_pause(&fleet, PHASE_MS);
+	p.ms = now_ms() - start;
+	p.data_rate = (double)(call.octets - had) / p.ms * 1000;
+	p.profile_rate = PROFILE / p.ms * 1000;
+	call.window = 0;
+	while (data_call_under_way(&call) || waits)
+		serve(&fleet, -1);
 	after = line_now();
-	p.apdu_rate = (double)(after.apdus - before.apdus) / ms * 1000;
+	fleet.meanwhile = NULL;
+	p.apdu_rate = (double)(after.apdus - before.apdus) / p.ms * 1000;
 	p.wire = after.in - before.in + after.out - before.out;
-	p.payload = 2 * (taken - had);
-	while (waits)
-		serve_asker();
+	p.payload = 2 * (call.octets - had);
 	p.asked = asked;
 	p.wait = spread();
-	if (with_card) {
-		unsigned was = renamed;
-
-		while (renamed == was && now_ms() - start < PHASE_MS + 20000)
-			serve_card(false);
+	if (downloads) {
+		fleet_expect_download(&fleet, false);
+		fleet_delete(&fleet);
 	}
 	return p;
 }
 
 static void start(const char *conf)
 {
-	char where[160], card_ms[8];
-	struct rig_program *p;
-
-	if (rig_run(&rig, &p, "sim-euicc", "--init", rig_path(&rig, "card"), "--personality", "classic-consumer",
-		    "--eid", EID, "--pki", "tests/vectors/rsp/pki/nist", "--profile",
-		    "iccid=" ICCID ",imsi=001010123456781,name=A,enabled=1", NULL) != 0)
-		die(p->said);
-	snprintf(where, sizeof(where), "euicc:%s", rig_path(&rig, "card"));
-	snprintf(card_ms, sizeof(card_ms), "%d", CARD_MS);
-	rig_start_module(&rig, "--boot-ms", "200", "--latency-ms", "0", "--apdu-ms", "0", "--card", where,
-			 "--card-ms", card_ms, NULL);
-	daemon_program = port_daemon_start(&rig, conf);
-	if (rig_dial(&jobs, rig_path(&rig, "cellmux.sock"), 2000) < 0)
-		die("no control socket");
-	json_object_put(rig_ask(&jobs, "subscribe", "{\"topics\":[\"job\"]}", 5000));
-	/* The card has been read. */
-	json_object_put(rig_ask(&jobs, "profiles", NULL, 20000));
-	port_client_open(&asker, rig_path(&rig, "at1"));
-	port_client_ask(&asker, "ATE0\r", PORT_CLIENT_OK, daemon_program->said);
-	given = taken = 0;
-	renamed = 0;
+	fleet_open(&fleet, &(struct fleet_options){
+		.card_ms = CARD_MS, .conf = conf, .log = "warning",
+		.module_args = { "--baud", BAUD_TEXT, "--boot-ms", "200", "--latency-ms", "0", "--apdu-ms", "0" },
+	});
+	call = (struct data_call){ .c.fd = -1, .rests = true };
+	port_client_open(&asker, rig_path(&fleet.rig, "at1"));
+	port_client_ask(&asker, "ATE0\r", PORT_CLIENT_OK, NULL);
 }
 
 static void stop(void)
 {
-	rig_hang_up(&jobs);
 	port_client_close(&asker);
-	rig_close(&rig);
+	fleet_close(&fleet);
+}
+
+static void dial(void)
+{
+	data_call_open(&call, rig_path(&fleet.rig, "at0"), 1);
+	while (call.state != DATA_CALL_ON)
+		serve(&fleet, -1);
+	call.rests = true;
 }
 
 /* --- with a mux ------------------------------------------------------------------------------------ */
@@ -283,7 +220,7 @@ static void tell_wait(const char *beside, struct spread w, struct spread alone, 
 {
 	double more = alone.median;
 
-	printf("  %-16s %6.1f ms, p99 %6.1f, longest %6.1f; more than alone: %.2f %s, p99 %.2f, longest %.2f\n",
+	printf("  %-18s %6.1f ms, p99 %6.1f, longest %6.1f; more than alone: %.2f %s, p99 %.2f, longest %.2f\n",
 	       beside, w.median, w.p99, w.longest, (w.median - more) / ways / unit, name,
 	       (w.p99 - more) / ways / unit, (w.longest - more) / ways / unit);
 }
@@ -291,40 +228,39 @@ static void tell_wait(const char *beside, struct spread w, struct spread alone, 
 static void measure_mux(void)
 {
 	double frame = (N1 + FRAME_EXTRA) * 10000.0 / BAUD, arithmetic;
-	struct phase idle, call, card, both;
+	struct phase idle, alone, card, both;
 
 	start("[modem]\ncmux = yes\nrtscts = yes\n" PORTS);
-	port_wait_channel(&rig, 1);
+	port_wait_channel(&fleet.rig, 1);
 	idle = run(false, false);
 	card = run(false, true);
-	port_client_open(&data, rig_path(&rig, "at0"));
-	port_client_ask(&data, "ATE0\r", PORT_CLIENT_OK, daemon_program->said);
-	port_client_ask(&data, "ATD*99#\r", "\r\nCONNECT 150000000\r\n", daemon_program->said);
-	fcntl(data.fd, F_SETFL, O_NONBLOCK);
-	call = run(true, false);
+	dial();
+	alone = run(true, false);
 	both = run(true, true);
 	/* The commands that were asked meanwhile are frames too, as they were when nothing else was there. */
-	arithmetic = (double)call.payload + FRAME_EXTRA * ((double)call.payload / N1) +
-		     (double)idle.wire / (double)idle.asked * (double)call.asked;
-	printf("CMUX at %d baud, frames of %d octets, each phase %d s\n", BAUD, N1, PHASE_MS / 1000);
+	arithmetic = (double)alone.payload + FRAME_EXTRA * ((double)alone.payload / N1) +
+		     (double)idle.wire / (double)idle.asked * (double)alone.asked;
+	printf("CMUX at %d baud, frames of %d octets, a profile of %d octets\n", BAUD, N1, PROFILE);
 	printf("  octets on the line for those of a call        %.3f of the frames' arithmetic, aim ≤ 1.05\n",
-	       (double)call.wire / arithmetic);
+	       (double)alone.wire / arithmetic);
 	printf("  a call alone                                  %5.0f octets/s each way, %3.0f %% of the line\n",
-	       call.data_rate, call.data_rate / (BAUD / 10) * 100);
-	printf("  the card alone                                %5.1f APDUs/s\n", card.apdu_rate);
-	printf("  both at once                                  %5.0f octets/s (%.0f %%), %.1f APDUs/s (%.0f %%)\n",
-	       both.data_rate, both.data_rate / call.data_rate * 100, both.apdu_rate,
-	       both.apdu_rate / card.apdu_rate * 100);
+	       alone.data_rate, alone.data_rate / (BAUD / 10) * 100);
+	printf("  a download alone                              %5.1f s, %5.0f octets/s, %.1f APDUs/s\n",
+	       card.ms / 1000, card.profile_rate, card.apdu_rate);
+	printf("  both at once: the call                        %5.0f octets/s each way, %3.0f %% of alone\n",
+	       both.data_rate, both.data_rate / alone.data_rate * 100);
+	printf("                the download                    %5.1f s, %5.0f octets/s, %.1f APDUs/s, %.0f %% of alone\n",
+	       both.ms / 1000, both.profile_rate, both.apdu_rate, both.profile_rate / card.profile_rate * 100);
 	printf("a command of somebody else, there and back; one frame is %.1f ms, aim ≤ 1 each way\n", frame);
 	tell_wait("alone", idle.wait, idle.wait, frame, 2, "frames each way");
-	tell_wait("beside the card", card.wait, idle.wait, frame, 2, "frames each way");
-	tell_wait("beside a call", call.wait, idle.wait, frame, 2, "frames each way");
+	tell_wait("beside a download", card.wait, idle.wait, frame, 2, "frames each way");
+	tell_wait("beside a call", alone.wait, idle.wait, frame, 2, "frames each way");
 	tell_wait("beside both", both.wait, idle.wait, frame, 2, "frames each way");
-	if ((double)call.wire / arithmetic > 1.05)
+	if ((double)alone.wire / arithmetic > 1.05)
 		die("CMUX costs more than its frames");
-	if (both.data_rate == 0 || both.apdu_rate == 0)
-		die("one of the two does not get on");
-	port_client_close(&data);
+	if (call.ended || both.data_rate == 0)
+		die("the call does not get on");
+	data_call_close(&call);
 	stop();
 }
 
@@ -336,24 +272,22 @@ static void measure_shared(void)
 	double apdu;
 
 	start(PORTS);
-	data.fd = -1;
 	idle = run(false, false);
 	card = run(false, true);
-	/* What else was asked took its time of the line too. */
-	apdu = (PHASE_MS - (double)card.asked * idle.wait.median) / (card.apdu_rate * PHASE_MS / 1000);
+	/* What else was asked took its time of the line too. Not all are alike: some answer with two kilobytes. */
+	apdu = (card.ms - (double)card.asked * idle.wait.median) / (card.apdu_rate * card.ms / 1000);
 	printf("a command of somebody else on a shared line; one APDU with all of its answer is %.1f ms, aim ≤ 1\n",
 	       apdu);
 	tell_wait("alone", idle.wait, idle.wait, apdu, 1, "APDUs");
-	tell_wait("beside the card", card.wait, idle.wait, apdu, 1, "APDUs");
+	tell_wait("beside a download", card.wait, idle.wait, apdu, 1, "APDUs");
 	stop();
 }
 
 int main(int argc, char **argv)
 {
 	(void)argc;
-	rig_open(&rig, argv[0]);
+	fleet_argv0(argv[0]);
 	measure_mux();
-	rig_open(&rig, argv[0]);
 	measure_shared();
 	return 0;
 }
