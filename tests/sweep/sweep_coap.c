@@ -271,12 +271,16 @@ static void remember(void)
 	memcpy(seen, ipabed_coap.log, sizeof(seen));
 }
 
-/* What a handshake is made of nobody has signed yet. */
+/*
+ * What a handshake is made of nobody has signed yet. And a server by libcoap, with GnuTLS, that has seen some
+ * ChangeCipherSpecs too many drops as many datagrams afterwards.
+ */
 static bool spoils_handshake(void)
 {
 	const struct coap_strike *s = &ipabed_coap.strikes[0];
 
-	return s->what.handshake && (s->harm == H_DAMAGED || s->harm == H_SHORTENED);
+	return s->what.handshake && (s->harm == H_DAMAGED || s->harm == H_SHORTENED ||
+				     (s->harm == H_LOST_ALIKE && s->what.up));
 }
 
 static void judge_cost(uint64_t took)
