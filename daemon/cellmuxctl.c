@@ -77,7 +77,8 @@ static const struct command {
 } commands[] = {
 	{ "status", 0, 0, { OPT_NO_REFRESH }, NULL, run_status,
 	  "Usage: cellmuxctl status [--no-refresh]\n"
-	  "Shows the state of the module, its port, identity, card, network, signal and last problem.\n"
+	  "Shows the state of the module, its port, identity, card, network, signal and last problem, the\n"
+	  "eUICC, eIMs that could not be visited, and the virtual ports.\n"
 	  "\n"
 	  "      --no-refresh        do not ask the module for its signal first (3 s at most)\n"
 	  "  -v, --verbose           registration by domain, IMSI, the daemon and its counters as well\n"

@@ -39,6 +39,62 @@ static void print_daemon(struct json_object *daemon)
 	putchar('\n');
 }
 
+static void print_trouble(struct json_object *problem)
+{
+	if (!problem)
+		return;
+	print_tinted(stdout, TINT_BAD, json_member_text(problem, "text"));
+	putchar('\n');
+}
+
+static void print_euicc(struct json_object *euicc)
+{
+	struct text card = json_member_text(euicc, "card"), kind = json_member_text(euicc, "kind");
+	struct text doing = json_member_text(euicc, "doing"), step = json_member_text(euicc, "step");
+
+	print_label(stdout, "eUICC");
+	print_safe(stdout, text_eq(card, "no-euicc") ? TEXT("none, an ordinary SIM") : card);
+	if (kind.n) {
+		fputs(", ", stdout);
+		print_safe(stdout, kind);
+		fputs(", EID ", stdout);
+		print_safe(stdout, json_member_text(euicc, "eid"));
+	}
+	if (doing.n && step.n) {
+		fputs(", ", stdout);
+		print_safe(stdout, doing);
+		fputs(": ", stdout);
+		print_safe(stdout, step);
+	}
+	putchar('\n');
+	if (json_member(euicc, "problem"))
+		print_label(stdout, "");
+	print_trouble(json_member(euicc, "problem"));
+}
+
+/* Those that cannot be reached; what else there is to say of them has its own command. */
+static enum end print_eims(struct request *r)
+{
+	struct json_object *ipa, *eims, *e, *problem;
+	enum end end = client_call(&r->client, "ipa.status", NULL, CLIENT_PATIENCE_MS, &ipa);
+
+	if (end != END_OK)
+		return end;
+	eims = json_member(ipa, "eims");
+	for (size_t i = 0; json_object_is_type(eims, json_type_array) && i < json_object_array_length(eims); i++) {
+		e = json_object_array_get_idx(eims, i);
+		problem = json_member(e, "problem");
+		if (!problem)
+			continue;
+		print_label(stdout, "eIM");
+		print_safe(stdout, json_member_text(e, "id"));
+		fputs(": ", stdout);
+		print_trouble(problem);
+	}
+	json_object_put(ipa);
+	return END_OK;
+}
+
 static void print_ports(struct json_object *ports, bool verbose)
 {
 	size_t n = json_object_is_type(ports, json_type_array) ? json_object_array_length(ports) : 0;
@@ -81,6 +137,8 @@ enum end run_status(struct request *r)
 	} else {
 		for (const struct aspect *a = aspects; a->label; a++)
 			print_aspect(a, modem, r->verbose);
+		print_euicc(json_member(status, "euicc"));
+		e = print_eims(r);
 		print_ports(json_member(status, "ports"), r->verbose);
 		if (r->verbose) {
 			print_daemon(json_member(status, "daemon"));
@@ -90,5 +148,5 @@ enum end run_status(struct request *r)
 		}
 	}
 	json_object_put(status);
-	return END_OK;
+	return e;
 }

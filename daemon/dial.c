@@ -154,16 +154,34 @@ static int find_key(const struct ipa *i, const struct ipa_eim *e, const struct s
 	return r;
 }
 
-void app_dial_check(const struct app *app)
+static void check_keys(const struct settings *s)
 {
 	struct psk psk;
 	char reason[PSK_WHY_MAX];
-	int r = app->settings.ipa_psk_file[0] ?
-			psk_load(app->settings.ipa_psk_file, "", "", "eid", &psk, reason) : 0;
+	int r = s->ipa_psk_file[0] ? psk_load(s->ipa_psk_file, "", "", "eid", &psk, reason) : 0;
 
 	if (r < 0 && r != -ENOENT)
 		log_error("ipa", "[ipa] psk_file: %s", reason);
 	crypto_wipe(&psk, sizeof(psk));
+}
+
+static void check_authorities(const struct settings *s)
+{
+	char why[IPA_TEXT_MAX];
+	struct trust *t;
+
+	if (!s->ipa_ca[0] || trust_new(&t) < 0)
+		return;
+	if (believe_authorities(t, s, why) < 0)
+		log_error("ipa", "%s", why);
+	trust_free(t);
+}
+
+/* What will be missed one day is told at once. */
+void app_dial_check(const struct app *app)
+{
+	check_keys(&app->settings);
+	check_authorities(&app->settings);
 }
 
 /* --- which way -------------------------------------------------------------------------------- */

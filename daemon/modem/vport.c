@@ -40,7 +40,7 @@ void vport_write(struct vport *v, const void *data, size_t n)
 	if (pipe_write(&v->end.pipe, data, n) == 0)
 		v->stats.out += n;
 	else if (v->stats.dropped++ % 1000 == 0)
-		log_warning(v->o.name, "its client does not read, %zu octets dropped", n);
+		log_warning(v->subject, "its client does not read, %zu octets dropped", n);
 }
 
 void vport_info(struct vport *v, struct text line)
@@ -208,7 +208,7 @@ static bool module_there(const struct vport *v)
 static void forward(struct vport *v, struct text command)
 {
 	if (vport_touches_card(v->all->modem, command)) {
-		log_info(v->o.name, "a command for the daemon's own channel to the card is refused");
+		log_info(v->subject, "a command for the daemon's own channel to the card is refused");
 		refuse(v, CME_NOT_ALLOWED);
 	} else if (!module_there(v)) {
 		refuse(v, CME_NO_PHONE);
@@ -252,7 +252,7 @@ static void restart(struct vport *v)
 		refuse(v, CME_NO_PHONE);
 		return;
 	}
-	log_info(v->o.name, "restarts the module");
+	log_info(v->subject, "restarts the module");
 	vport_command_done(v, AT_OK, -1, nothing);
 }
 
@@ -264,7 +264,7 @@ static void dial(struct vport *v, struct text command)
 	bool may = v->o.data == VPORT_DATA_YES || (v->o.data == VPORT_DATA_MUX && own);
 
 	if (!voice && !may)
-		log_info(v->o.name, "a data call is refused by its configuration");
+		log_info(v->subject, "a data call is refused by its configuration");
 	/* Nor is one begun for a client that has left; to answer a call needs nobody. */
 	if (!voice && (!may || ((v->lingers || v->ending) && (command.s[0] | 0x20) != 'a'))) {
 		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
@@ -464,7 +464,7 @@ static void on_received(struct pipe_user *u, struct text data)
 {
 	struct vport *v = container_of(u, struct vport, user);
 
-	log_wire(v->o.name, '>', data.s, data.n);
+	log_wire(v->subject, '>', data.s, data.n);
 	v->stats.in += data.n;
 	vport_type(v, data);
 }
@@ -538,7 +538,7 @@ static void on_came(struct endpoint *e)
 {
 	struct vport *v = container_of(e, struct vport, end);
 
-	log_debug(v->o.name, "a client has opened it");
+	log_debug(v->subject, "a client has opened it");
 	v->stats.clients++;
 	if (!v->lingers) {
 		begin(v);
@@ -556,7 +556,7 @@ static void on_left(struct endpoint *e)
 
 	if (v->lingers)
 		return;         /* it has waited in vain */
-	log_debug(v->o.name, "its client has left");
+	log_debug(v->subject, "its client has left");
 	v->ending = false;
 	v->lingers = true;
 	if (!vport_run_leave(v))
@@ -589,6 +589,8 @@ int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX])
 		return -EINVAL;
 	}
 	o.mode = mode;
+	snprintf(v->subject, sizeof(v->subject), "port %s", v->o.name);
+	snprintf(v->line_subject, sizeof(v->line_subject), "%s line", v->subject);
 	v->state = VPORT_AWAY;
 	v->since_ms = ev_now_ms();
 	v->step.run = on_step;

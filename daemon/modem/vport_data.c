@@ -59,7 +59,7 @@ void vport_data_connected(struct vport *v, struct text line)
 		vport_command_done(v, AT_NO_CARRIER, -1, nothing);
 		return;
 	}
-	log_info(v->o.name, "data mode%s", has_own_line(v) ? " on its own channel" :
+	log_info(v->subject, "data mode%s", has_own_line(v) ? " on its own channel" :
 						     ", everybody else waits");
 	if (text_eq(line, "@") || text_eq(line, "DOWNLOAD"))
 		vport_info(v, line);
@@ -111,7 +111,7 @@ static void back_to_commands(struct vport *v, bool clean)
 {
 	vport_data_stop(v);
 	at_give_back(v->chat, &v->cmd, clean);
-	log_info(v->o.name, "end of data mode");
+	log_info(v->subject, "end of data mode");
 	if (v->lingers) {
 		vport_line_done(v);
 		return;
@@ -148,7 +148,7 @@ static void on_dtr_again(struct ev_alarm *a)
 
 void vport_data_hang_up(struct vport *v, const char *why)
 {
-	log_info(v->o.name, "%s: hanging up", why);
+	log_info(v->subject, "%s: hanging up", why);
 	drop_dtr(v);
 	v->state = VPORT_RUNNING;
 	vport_result(v, AT_NO_CARRIER, -1, nothing);
@@ -206,7 +206,7 @@ static void watch_client(struct vport *v)
 			ev_alarm_start(&v->stuck, STUCK_MS);
 	}
 	if (v->chat->on_channel && backlog > FULL_BACKLOG && !v->line_stopped && !v->heedless) {
-		log_debug(v->o.name, "its client is slow and the module goes on, stopping the line");
+		log_debug(v->subject, "its client is slow and the module goes on, stopping the line");
 		v->line_stopped = true;
 		cmux_hold(&v->all->modem->mux.cmux, true);
 		ev_alarm_start(&v->stuck, LINE_STOP_MS);

@@ -259,7 +259,7 @@ static void on_patience(struct ev_alarm *a)
 		vport_data_hang_up(v, v->lingers || v->ending ? "its client has left an upload unfinished" :
 							       "an upload in which nothing happens");
 	} else {
-		log_info(v->o.name, "its client leaves a prompt unanswered, giving it up");
+		log_info(v->subject, "its client leaves a prompt unanswered, giving it up");
 		end_prompt(v, false);
 	}
 }
@@ -274,7 +274,7 @@ static bool type_abort(struct vport *v, struct text data)
 		return false;
 	if (!v->aborted) {
 		v->aborted = true;
-		log_debug(v->o.name, "aborts %s", v->text);
+		log_debug(v->subject, "aborts %s", v->text);
 		at_write(v->chat, &v->cmd, data.s, 1);
 	}
 	return true;
@@ -299,7 +299,7 @@ void vport_run_drop(struct vport *v)
 	if (v->state == VPORT_PROMPT)
 		at_reply(v->chat, &v->cmd, "\x1b", 1);
 	if (v->state == VPORT_CONNECTED)
-		log_info(v->o.name, "its client has left in data mode: hanging up");
+		log_info(v->subject, "its client has left in data mode: hanging up");
 	at_cancel(v->chat, &v->cmd);
 }
 

@@ -169,7 +169,7 @@ static void on_own_silent(struct at_chat *c)
 {
 	struct vport *v = container_of(c, struct vport, own_chat);
 
-	log_info(v->o.name, "its own channel does not answer; it goes with everybody's");
+	log_info(v->subject, "its own channel does not answer; it goes with everybody's");
 	v->own_ready = false;
 }
 
@@ -186,7 +186,7 @@ static void on_own_set_up(struct at_cmd *cmd, enum at_end end, int code, struct 
 	if (end == AT_LINK_LOST || end == AT_TIMEOUT)
 		return;
 	v->own_ready = true;
-	log_debug(v->o.name, "has its own channel");
+	log_debug(v->subject, "has its own channel");
 }
 
 static void on_own_synced(struct at_chat *c)
@@ -208,7 +208,7 @@ void vport_set_channel(struct vport *v, struct cmux_dlc *dlc)
 	at_chat_close(&v->own_chat);
 	if (!dlc)
 		return;
-	v->own_chat.name = v->o.name;
+	v->own_chat.name = v->line_subject;
 	v->own_chat.on_channel = true;
 	v->own_chat.lost = on_own_lost;
 	v->own_chat.silent = on_own_silent;

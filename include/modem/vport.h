@@ -92,6 +92,8 @@ struct vport_stats {
 
 struct vport {
 	struct vport_options o;
+	/* Of log lines: what its client says, and its own channel; a port may be called at1, as the line is. */
+	char subject[40], line_subject[48];
 	struct vport_stats stats;
 	uint64_t since_ms;              /* since when its client is there, or it has none */
 

@@ -121,6 +121,20 @@ static void wrong_options_are_named(void **state)
 	assert_int_equal(rig_run(&rig, &p, "cellmuxd", "--version", NULL), 0);
 }
 
+/* They are needed one day only; whoever has just written the file is still there to read this. */
+static void files_that_will_be_missed_are_told_at_the_start(void **state)
+{
+	const char *conf = rig_path(&rig, "c.conf");
+	struct rig_program *p;
+
+	(void)state;
+	write_file(conf, "[ipa]\nca = /nonexistent/ci.pem\npsk_file = /nonexistent/psk\n");
+	rig_start_module(&rig, "--baud", "0", "--boot-ms", "50", NULL);
+	p = rig_start_daemon(&rig, "-c", conf, NULL);
+	assert_true(rig_wait_for(p, "[ipa] ca = /nonexistent/ci.pem: No such file or directory", 0, 20000));
+	assert_true(rig_wait_for(p, "[ipa] psk_file: /nonexistent/psk: No such file", 0, 20000));
+}
+
 static void a_missing_device_is_named(void **state)
 {
 	(void)state;
@@ -502,6 +516,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(wrong_configurations_are_named_by_file_line_and_key),
 		T(wrong_options_are_named),
+		T(files_that_will_be_missed_are_told_at_the_start),
 		T(a_missing_device_is_named),
 		T(a_file_is_no_device),
 		T(a_device_without_permission_is_named),

@@ -192,6 +192,9 @@ static void what_went_wrong_is_told_in_one_line(void **state)
 	fleet_kill(f->eim);
 	expect_said(f, fleet_ctl(f, "ipa", "poll", NULL), 1, "ipa.poll: eIM eim1: connect: 127.0.0.1:");
 	expect_said(f, 1, 1, "Connection refused (LINK_LOST)\n");
+	FLEET_CTL(f, "status");
+	expect_said(f, 0, 0, "\neIM         eim1: connect: 127.0.0.1:");
+	expect_said(f, 0, 0, "\neUICC       ready, SGP.32, EID " FLEET_EID);
 	fleet_drop(f);
 }
 

@@ -192,8 +192,11 @@ static int do_line(struct request *q)
 	struct text name = word(q), way = word(q);
 	enum line_pin pin;
 
-	if (pin_find(name, &pin) < 0)
-		return -EINVAL;
+	if (pin_find(name, &pin) < 0) {
+		snprintf(q->answer, q->cap, "error: no line of that name; expected pwrkey, reset, supply, dtr, "
+			 "status or ri");
+		return 0;
+	}
 	if (text_eq(way, "out"))
 		return drive_line(q, pin);
 	if (!text_eq(way, "in"))

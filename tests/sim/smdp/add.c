@@ -12,7 +12,7 @@
 
 const char *const sdp_add_files[] = { "--upp", "--icon", NULL };
 
-static const char usage[] =
+const char sdp_add_help[] =
 	"add [OPTION]...\n"
 	"      --upp FILE           the package: DER, or JSON with \"profileElements\"\n"
 	"      --size N             without --upp one is made, of at least N octets\n"
@@ -211,7 +211,7 @@ static int read_options(struct adding *a, int argc, char **argv, FILE *out)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, &index)) != -1) {
 		if (c == OPT_HELP) {
-			fputs(usage, out);
+			fputs(sdp_add_help, out);
 			return -ECANCELED;
 		}
 		if (c == '?') {

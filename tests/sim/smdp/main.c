@@ -291,6 +291,13 @@ static int run_command(int argc, char **argv)
 
 	if (!dir)
 		return wrong();
+	if (strcmp(dir, "--help") == 0 || strcmp(dir, "-h") == 0) {
+		if (strcmp(argv[1], "add") == 0)
+			fputs(sdp_add_help, stdout);
+		else
+			print_help();
+		return SDP_EXIT_OK;
+	}
 	/* "add DIR --size 1" is the command "add --size 1". */
 	argv[2] = argv[1];
 	argc -= 2;
