@@ -111,7 +111,7 @@ static const struct conf_key keys[] = {
 	{ NULL, "idle_limit", CONF_NUMBER, AT(idle_limit_s), .preset = "16", .min = 0, .max = 86400,
 	  .help = "Seconds after which the eIM gives up an association over which it hears nothing: while it\n"
 		  "works on something, it is pinged a little earlier. 0: it does not." },
-	{ NULL, "ack_timeout", CONF_NUMBER, AT(ack_timeout_ms), .preset = "2000", .min = 100, .max = 60000,
+	{ NULL, "ack_timeout", CONF_NUMBER, AT(ack_timeout_ms), .preset = "2000", .min = 1000, .max = 60000,
 	  .help = "Milliseconds after which a message that nobody acknowledges is sent again; doubled each\n"
 		  "time (ACK_TIMEOUT of RFC 7252). A slow bearer, NB-IoT for example, may want more." },
 	{ NULL, "retransmits", CONF_NUMBER, AT(retransmits), .preset = "4", .min = 1, .max = 10,

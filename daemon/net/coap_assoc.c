@@ -35,6 +35,7 @@
 #define MESSAGE_EXTRA   64      /* options are counted with care, but not exactly */
 #define WORDS_MAX       96
 #define HANDSHAKE_TIMEOUTS 100 /* more than come before whoever waits has lost patience */
+#define ACK_MIN_MS      1000    /* what libcoap's setter takes; less would leave it at two seconds */
 #define ASIDE           4       /* messages at once: a request, and pings while it waits */
 
 struct coap_assoc {
@@ -310,6 +311,7 @@ static void settle_handshake(struct coap_assoc *a)
 	widen(a);
 	coap_session_set_max_retransmit(a->session, (uint16_t)a->o.retransmits);
 	a->ready = true;
+	a->relay.gather = false;
 	a->words[0] = '\0';
 	a->user->ready(a->user);
 }
@@ -452,8 +454,8 @@ static coap_session_t *by_certificate(struct coap_assoc *a, const coap_address_t
 
 static void set_timing(const struct coap_assoc *a)
 {
-	coap_fixed_point_t t = { (uint16_t)(a->o.ack_timeout_ms / 1000),
-				 (uint16_t)(a->o.ack_timeout_ms % 1000) };
+	unsigned ms = MAX(a->o.ack_timeout_ms, ACK_MIN_MS);
+	coap_fixed_point_t t = { (uint16_t)(ms / 1000), (uint16_t)(ms % 1000) };
 
 	coap_session_set_ack_timeout(a->session, t);
 	coap_session_set_max_retransmit(a->session, HANDSHAKE_TIMEOUTS);
@@ -509,6 +511,7 @@ int coap_assoc_new(const struct coap_assoc_options *o, struct coap_assoc_user *u
 	dtls_look_init(&a->look);
 	a->relay.heard = on_heard;
 	a->relay.broken = on_broken;
+	a->relay.gather = o->gather;
 	a->watch.ready = on_watch;
 	a->alarm.fired = on_alarm;
 	a->task.run = on_task;
@@ -622,4 +625,9 @@ const struct udp_figures *coap_assoc_figures(const struct coap_assoc *a)
 uint64_t coap_assoc_sent_ms(const struct coap_assoc *a)
 {
 	return a->relay.sent_ms;
+}
+
+uint64_t coap_assoc_heard_ms(const struct coap_assoc *a)
+{
+	return a->relay.heard_ms;
 }

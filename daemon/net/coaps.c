@@ -2,9 +2,13 @@
  * name → handshake → messages. Each wait belongs to one layer, which is the one a deadline names.
  *
  * How long an answer may take is not for us to know: servers acknowledge when the work is done, which
- * may be a minute. So silence alone ends nothing but the patience of whoever asks. What ends an old
- * association is that nothing at all has come since the request went out: a server that works on it
- * still answers a ping.
+ * may be a minute. So silence alone ends nothing but the patience of whoever asks. What ends an
+ * association over which something has come before is that nothing at all comes any more: a server
+ * that works on it still answers a ping.
+ *
+ * An answer that has been shown while it grows cannot be asked for anew. It is worth more: a block that
+ * nobody has acknowledged is asked for again, as long as there is a sign of the server, and each block
+ * is waited for as patiently as the first.
  */
 #include "net/coaps.h"
 
@@ -22,7 +26,8 @@
 #define RETRANSMITS     4
 #define SILENCE_MS      20000
 #define ONE_OF_MANY_MS  10000   /* for one address, where there are more */
-#define HANDSHAKE_MS    20000   /* then another port is tried */
+#define HANDSHAKE_MS    20000   /* without an answer; then another port is tried */
+#define SIGN_MS         10000   /* the same once something has come, and nothing more comes */
 #define LOST_MS         1000    /* a handshake that ends earlier does so for a reason */
 #define LOOK_MS         1000    /* how often a wait is looked at */
 #define PING_GAP_MS     4000    /* before the server's limit; and between two pings */
@@ -46,6 +51,8 @@ struct coaps {
 	struct names_query names;
 	size_t at;                      /* the address that is tried … */
 	uint64_t tried_ms;              /* … since */
+	uint32_t heard_there;           /* datagrams of it, when that was looked at last */
+	unsigned tries;                 /* handshakes for this request */
 	uint32_t dead;                  /* those that have failed for good, a bit each */
 	enum dtls_stage stage;          /* the furthest that a handshake has come */
 	struct coap_assoc *assoc;
@@ -55,10 +62,11 @@ struct coaps {
 	struct coaps_request *request;  /* NULL: none */
 	struct blockwise blocks;
 	bool uploading;                 /* the block before was one of the body: same token */
-	bool reused;                    /* the association is from before this request */
+	bool proven;                    /* something has come over the association before */
 	bool sent, replaced;
 	bool insisted;                  /* the latest block went out more often than it may */
 	uint64_t ends_ms;               /* whatever comes in until then */
+	bool shown;                     /* a part of the answer */
 	bool no_blocks;                 /* learned: takes no Block1 */
 	unsigned datagram;              /* no longer message is sent whole … */
 	bool cut;                       /* … nor otherwise: learned */
@@ -223,7 +231,7 @@ static void on_connect_deadline(struct ev_alarm *a)
 static void connect_anew(struct coaps *c)
 {
 	disconnect(c);
-	c->reused = false;
+	c->proven = false;
 	c->error = (struct net_error){ 0 };
 	c->dead = 0;
 	c->stage = DTLS_NOTHING;
@@ -282,15 +290,28 @@ static void next_address(struct coaps *c, const struct net_error *why)
 }
 
 /* Once more from another port: the server may still hold an association with this one. */
-static void on_attempt(struct ev_alarm *a)
+static void try_again(struct coaps *c)
 {
-	struct coaps *c = container_of(a, struct coaps, attempt);
-
 	if (c->assoc && coap_assoc_stage(c->assoc) > c->stage)
 		c->stage = coap_assoc_stage(c->assoc);
 	drop_assoc(c);
 	if (choose_address(c))
 		try_address(c);
+}
+
+/* A way that loses much makes it slow; from the beginning it would be slower. */
+static void on_attempt(struct ev_alarm *a)
+{
+	struct coaps *c = container_of(a, struct coaps, attempt);
+	uint32_t heard = coap_assoc_figures(c->assoc)->received;
+	uint64_t limit = c->names.n > 1 ? ONE_OF_MANY_MS : HANDSHAKE_MS, passed = ev_now_ms() - c->tried_ms;
+
+	if (heard == c->heard_there && (heard || passed >= limit)) {
+		try_again(c);
+		return;
+	}
+	c->heard_there = heard;
+	ev_alarm_start(&c->attempt, heard ? SIGN_MS : (unsigned)(limit - passed));
 }
 
 static void try_address(struct coaps *c)
@@ -305,16 +326,19 @@ static void try_address(struct coaps *c)
 		.message_max = COAPS_DATAGRAM_MAX,
 		.ack_timeout_ms = c->server.ack_timeout_ms,
 		.retransmits = c->server.retransmits,
+		/* Every other time, for servers that take one record from a datagram only. */
+		.gather = c->tries++ % 2 == 0,
 	};
 
 	c->figures.handshakes++;
 	c->tried_ms = ev_now_ms();
+	c->heard_there = 0;
 	if (coap_assoc_new(&o, &c->user, &c->assoc, &why) < 0) {
 		c->assoc = NULL;
 		next_address(c, &why);
 		return;
 	}
-	ev_alarm_start(&c->attempt, c->names.n > 1 ? ONE_OF_MANY_MS : HANDSHAKE_MS);
+	ev_alarm_start(&c->attempt, SIGN_MS);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -427,7 +451,7 @@ static void show(struct coaps *c)
 {
 	struct coaps_request *q = c->request;
 
-	c->blocks.restarted = c->replaced = true;
+	c->blocks.restarted = c->replaced = c->shown = true;
 	q->answer = c->blocks.answer;
 	q->answer_n = c->blocks.answer_n;
 	q->grown(q);
@@ -450,6 +474,7 @@ static void on_answered(struct coap_assoc_user *u, const struct blockwise_answer
 
 	if (c->state != COAPS_EXPECT_ANSWER)
 		return;
+	c->proven = true;
 	switch (blockwise_judge(&c->blocks, a, &why)) {
 	case BLOCKWISE_SEND:
 		if (c->request->grown && c->blocks.answer_n)
@@ -489,7 +514,7 @@ static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 	case COAPS_EXPECT_HANDSHAKE:
 		/* Lost on the way, rather than refused: as after a time without end. */
 		if (copy.kind == CAUSE_LINK_LOST && ev_now_ms() - c->tried_ms >= LOST_MS)
-			on_attempt(&c->attempt);
+			try_again(c);
 		else
 			next_address(c, &copy);
 		break;
@@ -511,6 +536,17 @@ static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 	}
 }
 
+/* The same once more. The wait goes on: it has begun when the first one went out. */
+static void ask_again(struct coaps *c)
+{
+	uint64_t asked_ms = c->asked_ms;
+	uint32_t heard_before = c->heard_before;
+
+	send_message(c);
+	c->asked_ms = asked_ms;
+	c->heard_before = heard_before;
+}
+
 /*
  * In the middle of a long answer it costs all of it to be wrong. Where the way has been losing much, it
  * has lost these more likely than that nobody is there any more; and asking for a block again is harmless.
@@ -530,10 +566,41 @@ static void on_unheard(struct coap_assoc_user *u)
 {
 	struct coaps *c = container_of(u, struct coaps, user);
 
-	if (c->state == COAPS_EXPECT_ANSWER && insist(c))
+	if (c->state != COAPS_EXPECT_ANSWER)
 		return;
-	if (c->state == COAPS_EXPECT_ANSWER && !replace(c, "nobody has acknowledged the request"))
+	/* What has been shown ends in silence only; see is_dead(). */
+	if (c->shown)
+		ask_again(c);
+	else if (!insist(c) && !replace(c, "nobody has acknowledged the request"))
 		fail(c, CAUSE_TIMEOUT, NET_COAP, -1, "nobody has acknowledged the request");
+}
+
+/*
+ * For how long there has been no sign of the server. In the middle of an answer one from before does not
+ * count for ever: it may have been on its way for long, or twice.
+ */
+static uint64_t quiet_ms(const struct coaps *c)
+{
+	uint64_t now = ev_now_ms();
+
+	if (c->shown)
+		return now - MAX(coap_assoc_heard_ms(c->assoc), c->asked_ms);
+	return heard(c) ? 0 : now - c->asked_ms;
+}
+
+/* Another association, or the end where there is no going back. */
+static bool is_dead(struct coaps *c)
+{
+	uint64_t quiet = quiet_ms(c);
+
+	if (!c->proven || quiet < c->server.silence_ms)
+		return false;
+	if (replace(c, "the old one is silent"))
+		return true;
+	if (!c->shown || quiet < 2ull * c->server.silence_ms)
+		return false;
+	fail(c, CAUSE_TIMEOUT, NET_COAP, -1, "silence in the middle of the answer");
+	return true;
 }
 
 /* Once a second while an answer is awaited. */
@@ -544,12 +611,10 @@ static void on_look(struct ev_alarm *a)
 	unsigned limit = c->server.idle_limit_ms;
 	/* For the server's sake, and for ours: is it still there? */
 	bool grows_old = limit && now - coap_assoc_sent_ms(c->assoc) + PING_GAP_MS >= limit;
-	bool doubted = c->reused && !heard(c) && quiet >= c->server.silence_ms / 2;
+	bool doubted = c->proven && quiet_ms(c) >= c->server.silence_ms / 2;
 
-	if (c->reused && !heard(c) && quiet >= c->server.silence_ms) {
-		replace(c, "the old one is silent");
+	if (is_dead(c))
 		return;
-	}
 	/* It gets lost each time, for its length; pings get through. */
 	if (is_long(c) && quiet >= c->server.silence_ms && !c->cut) {
 		if (shorten(c))
@@ -576,7 +641,8 @@ void coaps_submit(struct coaps *c, struct coaps_request *q)
 	q->answer = NULL;
 	q->answer_n = 0;
 	c->request = q;
-	c->sent = c->replaced = c->insisted = false;
+	c->sent = c->replaced = c->shown = c->insisted = false;
+	c->tries = 0;
 	c->ends_ms = ev_now_ms() + (uint64_t)PATIENCES * q->patience_ms;
 	c->error = (struct net_error){ 0 };
 	c->figures.requests++;
@@ -593,7 +659,7 @@ void coaps_submit(struct coaps *c, struct coaps_request *q)
 	}
 	ev_alarm_start(&c->deadline, q->patience_ms);
 	if (c->state == COAPS_KEPT && !coap_assoc_moved(c->assoc)) {
-		c->reused = true;
+		c->proven = true;
 		begin(c);
 	} else {
 		connect_anew(c);

@@ -16,6 +16,29 @@ static bool is_inside(const struct udp_relay *r, const struct sockaddr_in *from)
 	       r->inside.sin_addr.s_addr == from->sin_addr.s_addr;
 }
 
+/* Where it is told to gather, what is held back goes out once there is no more. */
+static bool put_out(struct udp_relay *r, const uint8_t *d, size_t n, int *ret_error)
+{
+	if (send(r->far, d, n, MSG_NOSIGNAL) < 0) {
+		/* A full queue is a lost datagram, like any other. */
+		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+			*ret_error = errno;
+		return *ret_error == 0;
+	}
+	r->figures.sent++;
+	r->figures.octets_sent += (uint64_t)n;
+	r->sent_ms = ev_now_ms();
+	return true;
+}
+
+static bool put_held(struct udp_relay *r, int *ret_error)
+{
+	size_t n = r->held_n;
+
+	r->held_n = 0;
+	return n == 0 || put_out(r, r->held, n, ret_error);
+}
+
 /* True: there may be more. */
 static bool pass_out(struct udp_relay *r, int *ret_error)
 {
@@ -28,15 +51,12 @@ static bool pass_out(struct udp_relay *r, int *ret_error)
 		return errno == EINTR;
 	if ((size_t)n > sizeof(d) || !is_inside(r, &from))
 		return true;
-	if (send(r->far, d, (size_t)n, MSG_NOSIGNAL) < 0) {
-		/* A full queue is a lost datagram, like any other. */
-		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-			*ret_error = errno;
-		return *ret_error == 0;
-	}
-	r->figures.sent++;
-	r->figures.octets_sent += (uint64_t)n;
-	r->sent_ms = ev_now_ms();
+	if ((!r->gather || r->held_n + (size_t)n > sizeof(r->held)) && !put_held(r, ret_error))
+		return false;
+	if (!r->gather || (size_t)n > sizeof(r->held))
+		return put_out(r, d, (size_t)n, ret_error);
+	memcpy(r->held + r->held_n, d, (size_t)n);
+	r->held_n += (size_t)n;
 	return true;
 }
 
@@ -52,6 +72,7 @@ static bool pass_in(struct udp_relay *r, int *ret_error)
 	}
 	if (n == 0 || (size_t)n > sizeof(d))
 		return true;
+	r->heard_ms = ev_now_ms();
 	r->figures.received++;
 	r->figures.octets_received += (uint64_t)n;
 	r->heard(r, octets_from(d, (size_t)n));
@@ -67,6 +88,8 @@ static void run(struct udp_relay *r, bool (*pass)(struct udp_relay *r, int *ret_
 
 	for (int i = 0; i < AT_ONCE && pass(r, &error); i++)
 		;
+	if (!error)
+		(void)put_held(r, &error);
 	if (error)
 		r->broken(r, error);
 }
@@ -146,7 +169,8 @@ int udp_relay_open(struct udp_relay *r, const struct net_address *to, const char
 	r->far = r->near = -1;
 	r->open = true;
 	r->figures = (struct udp_figures){ 0 };
-	r->sent_ms = 0;
+	r->sent_ms = r->heard_ms = 0;
+	r->held_n = 0;
 	r->inside = (struct sockaddr_in){ 0 };
 	r->to = *to;
 	r->interface = interface;
@@ -176,6 +200,8 @@ void udp_relay_flush(struct udp_relay *r)
 
 	for (int i = 0; r->open && i < AT_ONCE && pass_out(r, &error); i++)
 		;
+	if (r->open)
+		(void)put_held(r, &error);
 }
 
 void udp_relay_close(struct udp_relay *r)

@@ -39,8 +39,8 @@ struct eim_exchange {
 	void (*done)(struct eim_exchange *x, const struct cause *why);
 	/*
 	 * The reply has grown: reply and reply_n are what has come so far of one that begins well, still
-	 * the link's. Nothing may be started, cancelled or freed in it. Not every link tells; NULL:
-	 * nobody wants to know.
+	 * the link's. Nothing may be started, cancelled or freed in it. Not every link tells; one that does
+	 * may have the same patience for each part. NULL: nobody wants to know.
 	 */
 	void (*grown)(struct eim_exchange *x);
 	/* On the heap: the caller's once done() has begun, to be freed. NULL with why. */

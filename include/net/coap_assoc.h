@@ -24,6 +24,7 @@ struct coap_assoc_options {
 	const struct trust *trust;      /* where there is no psk */
 	unsigned message_max;           /* octets of the largest CoAP message */
 	unsigned ack_timeout_ms, retransmits;   /* RFC 7252 4.8 */
+	bool gather;                    /* records of the handshake go together in datagrams */
 };
 
 /* A POST. The token is that of the message before unless a new one is asked for. */
@@ -67,8 +68,9 @@ bool coap_assoc_moved(const struct coap_assoc *a);
 /* How far the handshake has come, and the figures of its socket. */
 enum dtls_stage coap_assoc_stage(const struct coap_assoc *a);
 const struct udp_figures *coap_assoc_figures(const struct coap_assoc *a);
-/* When the latest datagram went out; 0: none yet. */
+/* When the latest datagram went out, came in; 0: none yet. */
 uint64_t coap_assoc_sent_ms(const struct coap_assoc *a);
+uint64_t coap_assoc_heard_ms(const struct coap_assoc *a);
 
 #define COAP_WHY_MAX 160
 

@@ -5,8 +5,8 @@
  *
  * An association may be dead without a sign: the server has restarted, an address has changed, and
  * what comes from strangers is dropped. It is replaced, once per request, where nothing at all has
- * come over an old one for a while, not even the answer to a ping; and where the server ends it
- * instead of answering. The request is then sent again.
+ * come over one that has worked for a while, not even the answer to a ping; and where the server ends
+ * it instead of answering. The request is then sent again.
  */
 #ifndef NET_COAPS_H
 #define NET_COAPS_H
@@ -32,9 +32,10 @@ struct coaps_server {
 	unsigned datagram;              /* largest message that is sent whole: 1152 */
 	unsigned block;                 /* octets in a block that is sent, 16 to 1024: 1024 */
 	unsigned connect_ms;            /* name and handshake together: 45 s */
-	unsigned ack_timeout_ms;        /* 2 s */
+	unsigned ack_timeout_ms;        /* 2 s; libcoap takes nothing below 1 s */
 	unsigned retransmits;           /* 4 */
-	unsigned silence_ms;            /* after which an old association is thought dead: 20 s */
+	unsigned silence_ms;            /* after which an association is thought dead: 20 s; twice that where
+					   a part of the answer has been shown */
 	unsigned idle_limit_ms;         /* after which the server gives us up; 0: it does not */
 	unsigned keep_ms;               /* how long one without use is kept; 0: until coaps_close() */
 };

@@ -14,6 +14,7 @@
 #include "net/names.h"
 
 #define UDP_DATAGRAM_MAX 2048   /* a longer one is dropped */
+#define UDP_GATHER_MAX 1152     /* gets through everywhere, with its headers */
 
 struct udp_figures {
 	uint32_t sent, received;                /* datagrams */
@@ -26,13 +27,20 @@ struct udp_relay {
 	void (*heard)(struct udp_relay *r, struct octets datagram);
 	/* Nothing gets through: nobody listens, or there is no way. In it, closing is legal. */
 	void (*broken)(struct udp_relay *r, int error);
+	/*
+	 * What libcoap sends at once goes in one datagram, where it fits. DTLS allows that (RFC 6347 4.1.1);
+	 * a handshake's records, each sent on its own, are lost more often. May change at any time.
+	 */
+	bool gather;
 	/* to be read */
 	struct udp_figures figures;
-	uint64_t sent_ms;                       /* when the latest went out; 0: none yet */
+	uint64_t sent_ms, heard_ms;             /* when the latest went out, came in; 0: none yet */
 	/* udp_relay.c only */
 	struct net_address to;
 	const char *interface;
 	int far, near;
+	uint8_t held[UDP_GATHER_MAX];
+	size_t held_n;
 	struct sockaddr_in inside;              /* libcoap's end; port 0: not known yet */
 	struct ev_watch far_watch, near_watch;
 	bool open;

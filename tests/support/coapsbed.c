@@ -15,7 +15,7 @@ const struct coap_reply bed_hello = { .payload = BED_HELLO };
 
 struct esipa_coaps bed_quick(void)
 {
-	struct esipa_coaps o = { .server = { .format = -1, .connect_ms = 8000, .ack_timeout_ms = 400,
+	struct esipa_coaps o = { .server = { .format = -1, .connect_ms = 8000, .ack_timeout_ms = 1000,
 					     .silence_ms = 1500, .keep_ms = 60000 } };
 
 	net_place_parse(TEXT("localhost"), COAPS_PORT, &o.server.place);

@@ -243,7 +243,7 @@ static void a_bad_network_only_costs_time(void **state)
 {
 	(void)state;
 	start_all(&(struct set){ .net = "loss=10,duplicate=10,reorder=10,delay=20,seed=5",
-				 .section = "ack_timeout = 500\n" });
+				 .section = "ack_timeout = 1000\n" });
 	switch_to_b();
 }
 

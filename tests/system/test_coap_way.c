@@ -403,6 +403,90 @@ static void path_format_and_host_are_as_configured(void **state)
 	assert_int_equal(bed.peer.seen->format, -1);
 }
 
+/* --- an answer that is seen while it grows ---------------------------------------------------- */
+
+#define STALL_MS 4600   /* longer than a block is sent again by itself: 1 s, then 2 s, half as much again */
+
+static struct growing {
+	struct bed_exchange e;
+	struct ev_alarm over;
+	unsigned stalls;                /* that are still to come */
+	unsigned stall_ms;              /* 0: for good */
+} growing;
+
+static void on_stall_over(struct ev_alarm *a)
+{
+	(void)a;
+	bed.proxy.state->swallow_up = bed.proxy.state->swallow_down = false;
+}
+
+/* Nothing gets through for a while. */
+static void on_grown(struct eim_exchange *x)
+{
+	(void)x;
+	if (!growing.stalls)
+		return;
+	growing.stalls--;
+	bed.proxy.state->swallow_up = bed.proxy.state->swallow_down = true;
+	if (growing.stall_ms)
+		ev_alarm_start(&growing.over, growing.stall_ms);
+}
+
+static void ask_over_a_way_that_stalls(const struct coap_reply *reply, unsigned stalls, unsigned stall_ms,
+				       unsigned silence_ms, unsigned patience_ms)
+{
+	struct esipa_coaps o;
+
+	bed_start_behind_proxy(&(struct coap_peer_plan){ .replies = reply, .replies_n = 1 }, 1);
+	eim_free(bed.link);
+	o = bed_quick();
+	bed_use_key(&o, BED_KEY);
+	o.server.retransmits = 1;
+	o.server.silence_ms = silence_ms;
+	bed_link(&o);
+	growing = (struct growing){ .stalls = stalls, .stall_ms = stall_ms, .over.fired = on_stall_over };
+	growing.e.x = (struct eim_exchange){ .request = (const uint8_t *)"poll", .request_n = 4,
+					     .patience_ms = patience_ms, .done = bed_done,
+					     .grown = on_grown };
+	growing.e.took_ms = ev_now_ms();
+	eim_exchange(bed.link, &growing.e.x);
+	ev_main();
+	growing.e.took_ms = ev_now_ms() - growing.e.took_ms;
+	assert_true(growing.e.done);
+}
+
+/* It cannot be asked for anew: so it goes on where it stands, and its patience is for each block. */
+static void a_block_that_nobody_acknowledges_is_asked_for_again(void **state)
+{
+	char *body = bed_large(3000);
+	struct coap_reply reply = { .payload = body, .n = 3000 };
+
+	(void)state;
+	ask_over_a_way_that_stalls(&reply, 2, STALL_MS, 20000, 7000);
+	bed_reply(&growing.e, body);
+	assert_true(growing.e.took_ms > 2 * STALL_MS);
+	assert_int_equal(bed.peer.seen->requests, 1);
+	assert_int_equal(bed.peer.seen->handshakes, 1);
+	free(body);
+}
+
+static void silence_in_the_middle_of_an_answer_ends_it_early(void **state)
+{
+	char *body = bed_large(3000);
+	struct coap_reply reply = { .payload = body, .n = 3000 };
+	struct bed_exchange e;
+
+	(void)state;
+	ask_over_a_way_that_stalls(&reply, 1, 0, 2000, 30000);
+	bed_says(&growing.e, CAUSE_TIMEOUT, "coap", "silence in the middle of the answer");
+	assert_true(growing.e.took_ms >= 4000 && growing.e.took_ms < 7000);
+	on_stall_over(NULL);
+	bed_ask(&e, "poll");
+	bed_reply(&e, body);
+	assert_int_equal(bed.peer.seen->handshakes, 2);
+	free(body);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
@@ -423,6 +507,8 @@ int main(int argc, char **argv)
 		T(a_way_that_breaks_in_the_middle_has_a_name),
 		T(several_at_once_do_not_disturb_each_other),
 		T(path_format_and_host_are_as_configured),
+		T(a_block_that_nobody_acknowledges_is_asked_for_again),
+		T(silence_in_the_middle_of_an_answer_ends_it_early),
 	};
 	int r;
 

@@ -134,6 +134,51 @@ static void what_is_too_long_is_dropped(void **state)
 	assert_int_equal(hear(inside, buf, &from), -1);
 }
 
+static void tell(const void *p, size_t n)
+{
+	assert_int_equal(sendto(inside, p, n, 0, (struct sockaddr *)&near, sizeof(near)), n);
+}
+
+static void what_is_sent_at_once_goes_together(void **state)
+{
+	static char large[UDP_GATHER_MAX];
+	struct sockaddr_in from;
+	char buf[4096];
+
+	(void)state;
+	relay.gather = true;
+	tell("one", 3);
+	tell("two", 3);
+	tell(large, UDP_GATHER_MAX - 6);
+	tell("three", 5);
+	tell(large, sizeof(large));
+	tell("four", 4);
+	fake_ev_settle();
+	assert_int_equal(hear(server, buf, &from), UDP_GATHER_MAX);
+	assert_memory_equal(buf, "onetwo", 6);
+	assert_int_equal(hear(server, buf, &from), 5);
+	assert_int_equal(hear(server, buf, &from), UDP_GATHER_MAX);
+	assert_int_equal(hear(server, buf, &from), 4);
+	assert_int_equal(hear(server, buf, &from), -1);
+	assert_int_equal(relay.figures.sent, 4);
+	/* One that does not fit at all waits for nobody, and what came before it goes first. */
+	tell("five", 4);
+	tell(large, sizeof(large));
+	tell("six", 3);
+	relay.gather = true;
+	udp_relay_flush(&relay);
+	assert_int_equal(hear(server, buf, &from), 4);
+	assert_int_equal(hear(server, buf, &from), UDP_GATHER_MAX);
+	assert_int_equal(hear(server, buf, &from), 3);
+	relay.gather = false;
+	tell("seven", 5);
+	tell("eight", 5);
+	fake_ev_settle();
+	assert_int_equal(hear(server, buf, &from), 5);
+	assert_int_equal(hear(server, buf, &from), 5);
+	assert_int_equal(hear(server, buf, &from), -1);
+}
+
 static void a_farewell_goes_out_before_the_end(void **state)
 {
 	struct sockaddr_in from;
@@ -179,6 +224,7 @@ int main(void)
 		T(datagrams_pass_both_ways_and_are_counted),
 		T(strangers_are_not_passed_on),
 		T(what_is_too_long_is_dropped),
+		T(what_is_sent_at_once_goes_together),
 		T(a_farewell_goes_out_before_the_end),
 		T(a_server_that_is_not_there_is_told),
 		T(another_address_of_ours_is_noticed),
