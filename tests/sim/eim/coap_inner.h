@@ -92,6 +92,7 @@ struct se_coap_peer {
 	struct ev_task close;
 	bool greeted;
 	bool stalled, closes;           /* by a fault: what happens when the next block is wanted */
+	uint32_t rebinds_at;            /* the same when this one is; 0: nothing does */
 };
 
 /* The peer of a session, made when it is first asked for; NULL: no memory. */

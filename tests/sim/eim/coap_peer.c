@@ -298,6 +298,18 @@ static bool withheld(struct se_coap_job *j, enum se_fault_on on)
 	return true;
 }
 
+/* An answer of one block has no middle. */
+static void arm_rebind(struct se_coap_job *j)
+{
+	struct se_coap_peer *p = j->peer;
+	char value[SE_FAULT_VALUE_MAX] = "";
+	uint32_t blocks = (uint32_t)(j->x.response_n / se_block_size(&j->block2));
+
+	p->rebinds_at = 0;
+	if (se_strikes(p->coap->eim, &j->x, SE_FAULT_REBIND, value) && blocks > 1)
+		p->rebinds_at = se_fault_number(value, blocks / 2);
+}
+
 /* Everything about the answer is known: as it is, or as the faults want it. Frees the job. */
 static void respond(struct se_coap_job *j)
 {
@@ -321,6 +333,7 @@ static void respond(struct se_coap_job *j)
 		format = text_to_u32(text_of(value), 10, &number) == 0 ? (int32_t)number : 0;
 	p->stalled = se_strikes(e, x, SE_FAULT_STALL, NULL);
 	p->closes = se_strikes(e, x, SE_FAULT_CLOSE, NULL);
+	arm_rebind(j);
 	if ((p->stalled || p->closes) && x->response_n <= se_block_size(&j->block2)) {
 		/* There is no middle to stop in. */
 		drop(j, p->closes);
@@ -477,6 +490,11 @@ static void next_block(struct se_coap_job *j)
 	if (p->stalled || p->closes) {
 		drop(j, p->closes);
 		return;
+	}
+	if (p->rebinds_at && j->block2.num >= p->rebinds_at) {
+		p->rebinds_at = 0;
+		se_log(p->coap->eim, p->card, "  coaps: other addresses at block %u for %u clients",
+		       j->block2.num, se_lossy_rebind(&p->coap->net));
 	}
 	if (!p->answer.body || ev_now_ms() > p->answer.until_ms) {
 		refuse(j, 400, "empty input");

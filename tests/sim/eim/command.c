@@ -432,7 +432,7 @@ static const struct command commands[] = {
 	{ "fault", run_fault,
 	  "sim-eim fault [add] FAULT… | list | clear\n"
 	  "  FAULT = KIND[=VALUE][,on=get|result|notify|rsp|any|block][,count=N|forever][,after=N][,chance=PERCENT]\n"
-	  "On the connection:  tls-reset reset no-answer slow=MS close stall unreachable=SECONDS\n"
+	  "On the connection:  tls-reset reset no-answer slow=MS close stall rebind=BLOCK unreachable=SECONDS\n"
 	  "                    lost-after-switch=SECONDS (0: until sim-eim reachable)\n"
 	  "In HTTP:            http=STATUS content-type=TYPE garbage truncated empty\n"
 	  "In the message:     wrong-tag trailing ack-wrong=NUMBER\n"

@@ -12,6 +12,7 @@ const char *const se_fault_names[_SE_FAULT_MAX] = {
 	[SE_FAULT_STALL] = "stall",
 	[SE_FAULT_ACK_ONLY] = "ack-only",
 	[SE_FAULT_RST] = "rst",
+	[SE_FAULT_REBIND] = "rebind",
 	[SE_FAULT_UNREACHABLE] = "unreachable",
 	[SE_FAULT_LOST_AFTER_SWITCH] = "lost-after-switch",
 	[SE_FAULT_HTTP] = "http",

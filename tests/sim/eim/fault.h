@@ -25,6 +25,8 @@ enum se_fault_kind {
 	SE_FAULT_STALL,                 /* stops in the middle of the body, stays connected */
 	SE_FAULT_ACK_ONLY,              /* CoAP: acknowledges, and then stays silent */
 	SE_FAULT_RST,                   /* CoAP: rejects the message */
+	SE_FAULT_REBIND,                /* CoAP: at block VALUE (the middle one) of the answer all clients
+					   get other addresses, as from a NAT that has forgotten them */
 	SE_FAULT_UNREACHABLE,           /* no listener for VALUE seconds, 0 until told */
 	SE_FAULT_LOST_AFTER_SWITCH,     /* the same, once a package that switches has been sent */
 	/* HTTP */
