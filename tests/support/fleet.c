@@ -306,7 +306,8 @@ static void write_config(struct fleet *f)
 	FILE *c = fopen(rig_path(&f->rig, "cellmux.conf"), "we");
 
 	assert_non_null(c);
-	fprintf(c, "[ipa]\nspread = 1\nrollback_after = 20\ninterval = 0\n");
+	fprintf(c, "[ipa]\nspread = 1\nrollback_after = %u\ninterval = %u\n",
+		f->o.rollback_s ? f->o.rollback_s : 20, f->o.interval_s);
 	if (!f->o.ca)
 		fprintf(c, "ca = %s\n", f->ci);
 	else if (f->o.ca[0])
@@ -517,7 +518,7 @@ static bool is_idle(struct fleet *f, struct json_object *ipa)
 
 void fleet_await_idle(struct fleet *f)
 {
-	if (!fleet_await(f, "ipa.status", "ipa", is_idle, 60000))
+	if (!fleet_await(f, "ipa.status", "ipa", is_idle, command_ms(f)))
 		fleet_fail(f, "it is still busy");
 }
 

@@ -27,6 +27,8 @@ struct fleet_options {
 	const char *module;             /* quectel-eg25 */
 	bool local;                     /* no eIM in any case */
 	const char *ca;                 /* [ipa] ca: a file below tests/vectors/rsp/pki; "": not set */
+	unsigned interval_s;            /* between visits; 0: only on demand */
+	unsigned rollback_s;            /* 20 */
 	const char *conf;               /* more lines of section [ipa], and more sections */
 	const char *section;            /* lines of section [eim.it], which is for the eIM */
 	const char *env;                /* NAME=VALUE, for the daemon */
