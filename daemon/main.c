@@ -103,6 +103,8 @@ static int read_command_line(struct command_line *cl, int argc, char **argv)
 {
 	int c;
 
+	/* As in all other messages, from wherever it was started. */
+	argv[0] = (char *)"cellmuxd";
 	while ((c = getopt_long(argc, argv, "d:b:c:ws:l:hV", options, NULL)) != -1) {
 		switch (c) {
 		case 'h':
@@ -171,13 +173,13 @@ int main(int argc, char **argv)
 		return EXIT_CODE_OK;
 	}
 	if (r < 0) {
-		fprintf(stderr, "cellmuxd: %s\n", why);
+		fprintf(stderr, "%scellmuxd: %s\n", log_priority(LOG_LEVEL_ERROR), why);
 		return EXIT_CODE_USAGE;
 	}
 	r = settings_check(&app.settings, why);
 	if (r < 0) {
-		fprintf(stderr, "cellmuxd: %s%s%s\n", app.config_path ? app.config_path : "",
-			app.config_path ? ": " : "", why);
+		fprintf(stderr, "%scellmuxd: %s%s%s\n", log_priority(LOG_LEVEL_ERROR),
+			app.config_path ? app.config_path : "", app.config_path ? ": " : "", why);
 		return EXIT_CODE_USAGE;
 	}
 	if (cl.check)

@@ -185,6 +185,10 @@ int settings_check(struct settings *s, char why[CONF_WHY_MAX])
 			 "characters", sizeof(s->socket) - 1);
 		return -EINVAL;
 	}
+	if (s->max_baud && s->max_baud < s->baud) {
+		snprintf(why, CONF_WHY_MAX, "[modem] max_baud: expected 0, or at least baud, which is %u", s->baud);
+		return -EINVAL;
+	}
 	if (power_settings_check(s, why) < 0)
 		return -EINVAL;
 	if (eim_settings_check(s, why) < 0)

@@ -156,8 +156,8 @@ static void fill_modem_options(struct app *app)
 static int make_directory(const char *path, mode_t mode)
 {
 	if (mkdir(path, mode) < 0 && errno != EEXIST) {
-		fprintf(stderr, "cellmuxd: %s: %s; make it, or name another one (--run-dir, --state-dir)\n",
-			path, strerror(errno));
+		fprintf(stderr, "%scellmuxd: %s: %s; make it, or name another one (--run-dir, --state-dir)\n",
+			log_priority(LOG_LEVEL_ERROR), path, strerror(errno));
 		return errno == EACCES || errno == EPERM || errno == EROFS ? EXIT_CODE_NO_PERMISSION :
 									   EXIT_CODE_FAILED;
 	}
@@ -167,7 +167,7 @@ static int make_directory(const char *path, mode_t mode)
 /* One line and an exit code that a script can tell apart. */
 static int complain(int r, const char *why)
 {
-	fprintf(stderr, "cellmuxd: %s\n", why);
+	fprintf(stderr, "%scellmuxd: %s\n", log_priority(LOG_LEVEL_ERROR), why);
 	switch (-r) {
 	case ENOENT:
 		return EXIT_CODE_NO_DEVICE;
@@ -302,7 +302,7 @@ int app_run(struct app *app)
 	int r = ev_open();
 
 	if (r < 0) {
-		fprintf(stderr, "cellmuxd: no event loop: %s\n", strerror(-r));
+		fprintf(stderr, "%scellmuxd: no event loop: %s\n", log_priority(LOG_LEVEL_ERROR), strerror(-r));
 		return EXIT_CODE_FAILED;
 	}
 	signal(SIGPIPE, SIG_IGN);

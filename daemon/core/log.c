@@ -12,26 +12,33 @@ static const char *const level_names[_LOG_LEVEL_MAX] = {
 };
 
 /* sd-daemon(3) and syslog(3) priorities. */
-static const int level_priority[_LOG_LEVEL_MAX] = {
-	[LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARNING] = 4, [LOG_LEVEL_INFO] = 6,
-	[LOG_LEVEL_DEBUG] = 7, [LOG_LEVEL_TRACE] = 7,
+static const char *const level_priority[_LOG_LEVEL_MAX] = {
+	[LOG_LEVEL_ERROR] = "<3>", [LOG_LEVEL_WARNING] = "<4>", [LOG_LEVEL_INFO] = "<6>",
+	[LOG_LEVEL_DEBUG] = "<7>", [LOG_LEVEL_TRACE] = "<7>",
 };
 
 static enum log_level current = LOG_LEVEL_INFO;
 static void (*other_sink)(enum log_level level, const char *subject, const char *message);
 
+const char *log_priority(enum log_level level)
+{
+	static int journal = -1;
+
+	if (journal < 0)
+		journal = getenv("JOURNAL_STREAM") != NULL;
+	return journal ? level_priority[level] : "";
+}
+
 /* The journal stamps lines itself and wants the priority in front; a terminal wants the opposite. */
 static void to_stderr(enum log_level level, const char *subject, const char *message)
 {
-	static int journal = -1;
+	const char *priority = log_priority(level);
 	struct timespec now;
 	struct tm tm;
 	char stamp[32];
 
-	if (journal < 0)
-		journal = getenv("JOURNAL_STREAM") != NULL;
-	if (journal) {
-		fprintf(stderr, "<%d>%s: %s\n", level_priority[level], subject, message);
+	if (priority[0]) {
+		fprintf(stderr, "%s%s: %s\n", priority, subject, message);
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);

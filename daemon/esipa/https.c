@@ -36,6 +36,9 @@ static void judge(const struct https_link *l, const struct http_request *q, stru
 	if (q->status >= 300 && q->status < 400)
 		net_error_set(ret, CAUSE_REFUSED, NET_HTTP, q->status,
 			      "%.80s answers with a redirect (%d), which is not followed", host, q->status);
+	else if (q->status == 404)
+		net_error_set(ret, CAUSE_REFUSED, NET_HTTP, q->status,
+			      "%.80s knows no such path (%.80s), status 404", host, q->path);
 	else if (q->status < 200 || q->status > 299)
 		net_error_set(ret, CAUSE_REFUSED, NET_HTTP, q->status, "%.80s answers with status %d",
 			      host, q->status);

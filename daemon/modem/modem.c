@@ -146,7 +146,7 @@ static void read_sim(struct modem *m)
 
 static void read_sim_again(struct modem *m)
 {
-	log_info("modem", "the card has changed, reading it again");
+	log_info("modem", "the card may have changed, reading it again");
 	modem_stop_recipe(m);
 	read_sim(m);
 }

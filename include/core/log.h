@@ -35,6 +35,8 @@ enum log_level log_get_level(void);
 bool log_enabled(enum log_level level);
 
 const char *log_level_name(enum log_level level);
+/* What the journal wants in front of a line that is written past this log; "" where it does not read. */
+const char *log_priority(enum log_level level);
 /* -EINVAL: no such level. */
 int log_level_from(struct text name, enum log_level *ret);
 

@@ -93,6 +93,7 @@ static void wrong_configurations_are_named_by_file_line_and_key(void **state)
 		{ "[modem]\ndevice = x\n[port.a]\npath = /x\n[port.b]\npath = /x\n", "c.conf: [port.b] path" },
 		{ "baud = 9600\n", "c.conf:1:" },
 		{ "[modem\n", "c.conf:1:" },
+		{ "[modem]\ndevice = x\nmax_baud = 9600\n", "c.conf: [modem] max_baud: expected 0, or at least" },
 		{ "[modem]\nhunt = maybe\n", "c.conf:2: [modem] hunt" },
 		{ "[daemon]\nlog_level = loud\n", "error, warning, info, debug or trace" },
 	};
@@ -105,6 +106,10 @@ static void wrong_configurations_are_named_by_file_line_and_key(void **state)
 			   rows[i].words);
 	}
 	expect_end(rig_start(&rig, "cellmuxd", "-c", rig_path(&rig, "none"), "-d", "x", NULL), 2, "none");
+	/* The journal shows among its errors why the service did not start. */
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	expect_end(rig_start(&rig, "cellmuxd", "-c", conf, NULL), 2, "<3>cellmuxd: ");
+	unsetenv("JOURNAL_STREAM");
 }
 
 static void wrong_options_are_named(void **state)

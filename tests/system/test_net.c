@@ -981,6 +981,8 @@ static void the_eim_link_tells_replies_from_everything_else(void **state)
 		  "application/x-gsma-rsp-asn1: is it the right server?" },
 		{ "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", NULL, CAUSE_REFUSED, "http", 400,
 		  "http: localhost answers with status 400" },
+		{ "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", NULL, CAUSE_REFUSED, "http", 404,
+		  "http: localhost knows no such path (/" },
 		{ "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nab", NULL, CAUSE_REFUSED, "http", 503,
 		  "status 503" },
 		{ "HTTP/1.1 302 Found\r\nLocation: https://x/\r\nContent-Length: 0\r\n\r\n", NULL,
