@@ -16,7 +16,8 @@
 #define DIAL "ATD*99#\r"
 #define CONNECT "\r\nCONNECT 150000000\r\n"
 #define NO_CARRIER "\r\nNO CARRIER\r\n"
-#define REDIAL_MS 300
+#define REDIAL_MS 1000
+#define ERROR "\r\nERROR\r\n"
 
 /* --- the stream ----------------------------------------------------------------------------------- */
 
@@ -27,7 +28,7 @@ uint8_t data_stream_next(struct data_stream *s)
 	s->seed = s->seed * 6364136223846793005ull + 1442695040888963407ull;
 	s->at++;
 	octet = (uint8_t)(s->seed >> 40);
-	return octet == '+' ? '-' : octet;
+	return octet == '+' || octet == '/' ? '-' : octet;
 }
 
 void data_stream_write(struct data_stream *s, int fd, size_t total)
@@ -174,12 +175,24 @@ static void connected(struct data_call *d)
 	d->c.n -= n;
 }
 
+/*
+ * What was on its way when the call ended is typing now, as on any serial port, and some of it may look like
+ * a command.
+ */
+static bool is_about_leftovers(const struct data_call *d)
+{
+	for (size_t i = 0; i < d->c.n; i++)
+		if (d->c.in[i] != ERROR[i % strlen(ERROR)])
+			return false;
+	return d->at_risk > 0;
+}
+
 static void judge_dialling(struct data_call *d)
 {
 	if (d->c.n >= strlen(CONNECT) && !memcmp(d->c.in, CONNECT, strlen(CONNECT))) {
 		connected(d);
 		compare(d);
-	} else if (!strcmp(d->c.in, NO_CARRIER) || !strcmp(d->c.in, "\r\nERROR\r\n")) {
+	} else if (!strcmp(d->c.in, NO_CARRIER) || !strcmp(d->c.in, ERROR)) {
 		d->refused++;
 		be_without(d);
 	}
@@ -192,7 +205,7 @@ static void hear(struct data_call *d)
 			compare(d);
 		else if (d->state == DATA_CALL_DIALLED)
 			judge_dialling(d);
-		else
+		else if (!is_about_leftovers(d))
 			be_wrong(d, "octets without a call");
 	}
 }

@@ -11,7 +11,10 @@
 
 #include "support/port_client.h"
 
-/* Octets by a seed. Never '+': three of them behind a pause would be an escape. */
+/*
+ * Octets by a seed. Never '+': three of them behind a pause would be an escape; nor '/': where a call has
+ * ended, A/ would be the last command again.
+ */
 struct data_stream {
 	uint64_t seed;
 	size_t at;
