@@ -54,6 +54,7 @@ struct scenario {
 	const char *habits;             /* of the eIM's server; NULL: none */
 	bool fresh;                     /* there is no association yet */
 	bool certificate;               /* instead of a key that both have */
+	bool hasty;                     /* the server soon forgets: on a very bad network three tries may not do */
 	unsigned share;                 /* one in so many cases is run, if not all are wanted */
 };
 
@@ -72,7 +73,7 @@ static const struct scenario scenarios[] = {
 	{ "a list, a server as in the field", PACKAGE, "list-profiles", IPABED_A,
 	  .habits = IN_THE_FIELD ",no-block1,datagram=1443" },
 	{ "through the eIM, late ACKs", INDIRECT, .size = "4000",
-	  .habits = IN_THE_FIELD },
+	  .habits = IN_THE_FIELD, .hasty = true },
 	{ "through the eIM, small blocks", INDIRECT, .size = "4000", .habits = "idle=7200,block=256,token-blocks" },
 	{ "through the eIM, large", INDIRECT, .size = "60000", .share = 16 },
 	{ "a list, by certificate", PACKAGE, "list-profiles", IPABED_A, .fresh = true, .certificate = true },
@@ -171,7 +172,7 @@ static void judge_order(void)
 	} else {
 		ipabed_judge_download(&j, on_card);
 		ipabed_judge_smdp(&j, on_card, on_card);
-		if (!on_card && !had(deadly, 0))
+		if (!on_card && !had(deadly, 0) && !(net && scenario->hasty))
 			blame("not installed");
 	}
 	/* Not acknowledged, the result is kept for another time. */
