@@ -75,7 +75,7 @@ static const struct scenario scenarios[] = {
 	{ "through the eIM, late ACKs", INDIRECT, .size = "4000",
 	  .habits = IN_THE_FIELD, .hasty = true },
 	{ "through the eIM, small blocks", INDIRECT, .size = "4000", .habits = "idle=7200,block=256,token-blocks" },
-	{ "through the eIM, large", INDIRECT, .size = "60000", .share = 16 },
+	{ "through the eIM, large", INDIRECT, .size = "60000", .share = 20 },
 	{ "a list, by certificate", PACKAGE, "list-profiles", IPABED_A, .fresh = true, .certificate = true },
 };
 static const struct scenario *scenario;
@@ -383,7 +383,7 @@ static void choose_points(void)
 
 static void sweep(const struct scenario *s)
 {
-	unsigned cases = 0, share = getenv("SWEEP_ALL") ? 1 : s->share ? s->share : 8;
+	unsigned cases = 0, share = getenv("SWEEP_ALL") ? 1 : s->share ? s->share : 10;
 
 	scenario = s;
 	failures = 0;
@@ -491,7 +491,7 @@ static void bad_networks(void **state)
 
 static void two_harms(void **state)
 {
-	pairs(*state, number_of("SWEEP_PAIRS", getenv("SWEEP_ALL") ? 1000 : 15));
+	pairs(*state, number_of("SWEEP_PAIRS", getenv("SWEEP_ALL") ? 1000 : 10));
 }
 
 /* Up to n numbers of a variable of the environment. */
