@@ -34,6 +34,7 @@ struct app {
 	/* ipa_methods.c */
 	struct ctl_job *poll_job;
 	char polled[IPA_EIM_ID_MAX];    /* by it; "" all */
+	bool eim_missed[EIM_OPTIONS_MAX];       /* dial.c: a section that no eIM has, and that was told */
 	struct ctl_job *download_job;   /* download_methods.c */
 	struct at_cmd clock;            /* clock.c */
 	struct add_call *add_call;
@@ -76,6 +77,8 @@ void app_clock_look(struct app *app);
 /* dial.c: what can be said at the start of files that it needs; ipa.serves(), ipa.protocols(),
    ipa.dial() */
 void app_dial_check(const struct app *app);
+/* The card's eIMs are known, or have changed. */
+void app_dial_look(struct app *app);
 bool app_serves(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);
 uint32_t app_protocols(struct ipa *i, const struct ipa_eim *e);
 struct eim_link *app_dial(struct ipa *i, const struct ipa_eim *e, char why[IPA_TEXT_MAX]);

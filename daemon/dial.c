@@ -184,6 +184,28 @@ void app_dial_check(const struct app *app)
 	check_authorities(&app->settings);
 }
 
+/* Sections that nobody has: mistyped perhaps, and without effect. A card that has no eIM may get one. */
+void app_dial_look(struct app *app)
+{
+	const struct settings *s = &app->settings;
+
+	for (size_t k = 0; k < s->n_eims; k++) {
+		const struct eim_options *o = &s->eims[k];
+		bool any = false, found = !o->id[0];
+
+		for (size_t i = 0; i < IPA_EIMS_MAX; i++) {
+			const struct ipa_eim *e = &app->ipa.eims->list[i];
+
+			any |= e->used;
+			found |= e->used && eim_options_are_for(o, e->id, e->fqdn);
+		}
+		if (any && !found && !app->eim_missed[k])
+			log_warning("ipa", "[eim.%s] id = %s: no eIM on the card has that id or address; "
+				    "cellmuxctl eims shows them", o->name, o->id);
+		app->eim_missed[k] = any && !found;
+	}
+}
+
 /* --- which way -------------------------------------------------------------------------------- */
 
 #define BUILT_WITHOUT "this cellmuxd was built without CoAP (WITH_COAP)"

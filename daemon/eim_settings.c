@@ -150,6 +150,11 @@ int eim_settings_check(const struct settings *s, char why[CONF_WHY_MAX])
 	return 0;
 }
 
+bool eim_options_are_for(const struct eim_options *o, const char *id, const char *fqdn)
+{
+	return !strcmp(o->id, id) || (*fqdn && text_case_eq(text_of(o->id), fqdn));
+}
+
 void eim_options_find(const struct settings *s, const char *id, const char *fqdn, struct eim_options *ret)
 {
 	const struct eim_options *any = NULL;
@@ -160,7 +165,7 @@ void eim_options_find(const struct settings *s, const char *id, const char *fqdn
 
 		if (!o->id[0]) {
 			any = o;
-		} else if (!strcmp(o->id, id) || (*fqdn && text_case_eq(text_of(o->id), fqdn))) {
+		} else if (eim_options_are_for(o, id, fqdn)) {
 			*ret = *o;
 			return;
 		}

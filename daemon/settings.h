@@ -73,6 +73,8 @@ extern const struct conf_group eim_group;
 int eim_settings_check(const struct settings *s, char why[CONF_WHY_MAX]);
 /* -1: none is said. */
 int eim_content_format(const struct eim_options *o);
+/* It names this eIM, by its id or its address. */
+bool eim_options_are_for(const struct eim_options *o, const char *id, const char *fqdn);
 /* What is set for this eIM: by its id, by its address, for all; or the presets. */
 void eim_options_find(const struct settings *s, const char *id, const char *fqdn,
 		      struct eim_options *ret);

@@ -78,6 +78,8 @@ static void on_ipa_changed(struct ipa *i, unsigned what)
 {
 	struct app *app = container_of(i, struct app, ipa);
 
+	if (what & IPA_CHANGED_EIMS)
+		app_dial_look(app);
 	euicc_methods_changed(app, what);
 	ipa_methods_changed(app, what);
 }

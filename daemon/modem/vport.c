@@ -264,7 +264,8 @@ static void dial(struct vport *v, struct text command)
 	bool may = v->o.data == VPORT_DATA_YES || (v->o.data == VPORT_DATA_MUX && own);
 
 	if (!voice && !may)
-		log_info(v->subject, "a data call is refused by its configuration");
+		log_info(v->subject, "a data call is refused: data = %s", v->o.data == VPORT_DATA_NO ? "no" :
+			 "cmux, and it has no channel of its own ([modem] cmux)");
 	/* Nor is one begun for a client that has left; to answer a call needs nobody. */
 	if (!voice && (!may || ((v->lingers || v->ending) && (command.s[0] | 0x20) != 'a'))) {
 		vport_command_done(v, AT_NO_CARRIER, -1, nothing);

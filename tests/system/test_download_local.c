@@ -174,6 +174,19 @@ static void an_interrupted_command_tells_which_job_goes_on(void **state)
 	fleet_close(f);
 }
 
+static bool has_logged(struct fleet *f, const char *words)
+{
+	FILE *log = fopen(rig_path(&f->rig, "cellmuxd.log"), "re");
+	char line[1200];
+	bool found = false;
+
+	assert_non_null(log);
+	while (!found && fgets(line, sizeof(line), log))
+		found = strstr(line, words) != NULL;
+	fclose(log);
+	return found;
+}
+
 /* One line, with what was tried and why it failed, and in the status as long as it is young. */
 static void what_went_wrong_is_told_in_one_line(void **state)
 {
@@ -181,10 +194,13 @@ static void what_went_wrong_is_told_in_one_line(void **state)
 	char code[80], words[160];
 
 	(void)state;
-	fleet_open(f, &(struct fleet_options){ 0 });
+	fleet_open(f, &(struct fleet_options){ .conf = "[eim.typo]\nid = eim7\n[eim.right]\nid = eim1" });
 	snprintf(code, sizeof(code), "LPA:1$localhost:%u$NOBODYS", f->dp_port);
 	DOWNLOAD(f, 1, "profile.download: authenticateClient: matching id refused (8.2.6/3.8): Refused (REFUSED)\n",
 		 code);
+	/* The card has been read by now. */
+	assert_true(has_logged(f, "[eim.typo] id = eim7: no eIM on the card has that id or address"));
+	assert_false(has_logged(f, "[eim.right]"));
 	FLEET_CTL(f, "ipa", "status");
 	snprintf(words, sizeof(words), "  -  download from localhost:%u: authenticateClient: matching id refused",
 		 f->dp_port);
