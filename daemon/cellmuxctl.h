@@ -30,11 +30,12 @@ enum end run_modem(struct request *r);
 enum end run_job(struct request *r);
 /*
  * A method whose answer is a job: waits for its end, showing progress on a terminal, and prints what
- * came of it. params is taken over. With --no-wait only the job's number.
+ * came of it. params is taken over. With --no-wait only the job's number. print is called with --json, too,
+ * for what is done may still not be what was wanted, and then prints nothing.
  */
 enum end run_as_job(struct request *r, const char *method, struct json_object *params,
 		    uint64_t patience_ms,
-		    void (*print)(struct json_object *result, uint64_t took_ms));
+		    enum end (*print)(const struct request *r, struct json_object *result, uint64_t took_ms));
 /* cellmuxctl_euicc.c */
 enum end run_euicc(struct request *r);
 enum end run_profiles(struct request *r);

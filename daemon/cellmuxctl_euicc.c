@@ -476,30 +476,33 @@ enum end check_profile(const struct request *r)
 	return END_USAGE;
 }
 
-static void print_change(struct json_object *result, uint64_t took_ms)
+static enum end print_change(const struct request *r, struct json_object *result, uint64_t took_ms)
 {
 	struct json_object *problem = json_member(result, "problem");
-	struct text by = json_member_text(result, "by");
+	struct text by = json_member_text(result, "by"), why = json_member_text(problem, "text");
 
 	if (problem) {
-		print_tinted(stdout, TINT_WARN, TEXT("the card has switched, the module does not follow"));
-		fputs(": ", stdout);
-		print_safe(stdout, json_member_text(problem, "text"));
-		putchar('\n');
-		return;
+		complain(json_member_text(result, "iccid").s, "the card has switched, the module does not "
+			 "follow: " TEXT_FMT, TEXT_ARG(why));
+		return END_MODULE;
 	}
+	if (r->json)
+		return END_OK;
 	fputs("done after ", stdout);
 	print_span(stdout, took_ms / 1000);
 	if (by.n) {
-		fputs("; the module uses it (", stdout);
+		fputs("; the module follows (", stdout);
 		print_safe(stdout, by);
 		fprintf(stdout, ", %.1f s)", (double)member_count(result, "follow_ms") / 1000);
 	}
 	putchar('\n');
+	return END_OK;
 }
 
-static void print_download(struct json_object *result, uint64_t took_ms)
+static enum end print_download(const struct request *r, struct json_object *result, uint64_t took_ms)
 {
+	if (r->json)
+		return END_OK;
 	fputs("installed ", stdout);
 	print_safe(stdout, json_member_text(result, "iccid"));
 	if (json_member_text(result, "name").n) {
@@ -511,6 +514,7 @@ static void print_download(struct json_object *result, uint64_t took_ms)
 	if (!json_object_get_boolean(json_member(result, "delivered")))
 		fputs("; the SM-DP+ will hear of it later", stdout);
 	putchar('\n');
+	return END_OK;
 }
 
 static enum end run_download(struct request *r)

@@ -156,13 +156,13 @@ static enum end show_status(struct request *r)
 
 /* --- poll ------------------------------------------------------------------------------------------- */
 
-static void print_polled(struct json_object *result, uint64_t took_ms)
+static enum end print_polled(const struct request *r, struct json_object *result, uint64_t took_ms)
 {
 	struct json_object *history = json_member(result, "history");
 	size_t n = json_object_is_type(history, json_type_array) ? json_object_array_length(history) : 0;
 	bool any = false;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !r->json; i++) {
 		struct json_object *one = json_object_array_get_idx(history, i);
 
 		if (!json_member(one, "eim") ||
@@ -171,8 +171,9 @@ static void print_polled(struct json_object *result, uint64_t took_ms)
 		print_record(one);
 		any = true;
 	}
-	if (!any)
+	if (!any && !r->json)
 		puts("no work");
+	return END_OK;
 }
 
 enum end check_ipa(const struct request *r)

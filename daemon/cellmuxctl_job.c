@@ -160,7 +160,7 @@ static enum end subscribe(struct request *r)
 }
 
 static enum end await_job(struct request *r, const char *method, int64_t id, uint64_t patience_ms,
-			  void (*print)(struct json_object *result, uint64_t took_ms))
+			  enum end (*print)(const struct request *r, struct json_object *result, uint64_t took_ms))
 {
 	struct progress p = { .terminal = isatty(STDERR_FILENO), .start_ms = client_now_ms() };
 	struct json_object *job = NULL;
@@ -177,15 +177,15 @@ static enum end await_job(struct request *r, const char *method, int64_t id, uin
 	if (e != END_OK)
 		return e;
 	e = print_end(r, method, job);
-	if (e == END_OK && !r->json)
-		print(json_member(job, "result"), client_now_ms() - p.start_ms);
+	if (e == END_OK)
+		e = print(r, json_member(job, "result"), client_now_ms() - p.start_ms);
 	json_object_put(job);
 	return e;
 }
 
 enum end run_as_job(struct request *r, const char *method, struct json_object *params,
 		    uint64_t patience_ms,
-		    void (*print)(struct json_object *result, uint64_t took_ms))
+		    enum end (*print)(const struct request *r, struct json_object *result, uint64_t took_ms))
 {
 	struct json_object *result;
 	int64_t id;
@@ -209,12 +209,15 @@ enum end run_as_job(struct request *r, const char *method, struct json_object *p
 
 /* --- modem reset, modem power-cycle ------------------------------------------------------------- */
 
-static void print_reset(struct json_object *result, uint64_t took_ms)
+static enum end print_reset(const struct request *r, struct json_object *result, uint64_t took_ms)
 {
+	if (r->json)
+		return END_OK;
 	print_safe(stdout, json_member_text(result, "state"));
 	fputs(" after ", stdout);
 	print_span(stdout, took_ms / 1000);
 	putchar('\n');
+	return END_OK;
 }
 
 enum end run_modem(struct request *r)

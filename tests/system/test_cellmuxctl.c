@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/rig.h"
 
@@ -111,6 +115,57 @@ static void a_reset_is_waited_for(void **state)
 	assert_int_equal(RUN(p, "modem", "explode"), 2);
 }
 
+/* --- a switch that the module does not follow: takes minutes with a module, and a daemon's word here ---- */
+
+/* Answers each request of one client, and ends the job that the last one has started. */
+static void play_daemon(int listener)
+{
+	static const char done[] = "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":1,\"topic\":\"job\",\"job\":{"
+		"\"id\":1,\"name\":\"profile.enable\",\"state\":\"done\",\"percent\":100,\"result\":{\"iccid\":"
+		"\"89000123456789012342\",\"followed\":false,\"problem\":{\"cause\":\"TIMEOUT\",\"text\":\"it sleeps\"}}}}}\n";
+	int fd = accept(listener, NULL, NULL);
+	FILE *in = fdopen(fd, "r");
+	char line[1000], answer[200];
+
+	while (fgets(line, sizeof(line), in)) {
+		struct json_object *o = json_tokener_parse(line);
+		int n = snprintf(answer, sizeof(answer), "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"job\":1}}\n",
+				 json_object_get_int(json_object_object_get(o, "id")));
+
+		if (write(fd, answer, (size_t)n) != n ||
+		    (strstr(line, "profile.enable") && write(fd, done, sizeof(done) - 1) < 0))
+			break;
+		json_object_put(o);
+	}
+}
+
+static void a_module_that_does_not_follow_is_no_success(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct rig_program *p;
+
+	(void)state;
+	for (int json = 0; json < 2; json++) {
+		int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), status;
+		pid_t pid;
+
+		snprintf(a.sun_path, sizeof(a.sun_path), "%s", rig_path(&rig, json ? "b.sock" : "a.sock"));
+		assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+		assert_int_equal(listen(listener, 1), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			play_daemon(listener);
+			_exit(0);
+		}
+		close(listener);
+		assert_int_equal(RUN(p, "-S", a.sun_path, "profile", "enable", "89000123456789012342",
+				     json ? "--json" : "-v"), 5);
+		assert_non_null(strstr(said(p), "the module does not follow: it sleeps"));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+}
+
 static void logging_can_be_turned_up(void **state)
 {
 	struct rig_program *p;
@@ -167,6 +222,7 @@ int main(int argc, char **argv)
 		T(at_shows_the_answer_and_tells_by_its_exit_code),
 		T(watch_ends_at_a_state_or_when_its_time_is_up),
 		T(a_reset_is_waited_for),
+		T(a_module_that_does_not_follow_is_no_success),
 		T(logging_can_be_turned_up),
 		T(without_a_daemon_it_says_what_to_do),
 		T(every_command_has_its_help),
