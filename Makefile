@@ -52,7 +52,9 @@ $(error WITH_COAP=yes: no libcoap 4.3.1 or later with DTLS was found by pkg-conf
 endif
 # The daemon loads it when it needs it (net/coap_lib.h); the simulators and tests are linked with it.
 LIBS_coap   := $(shell $(PKG_CONFIG) --libs $(COAP_PKG))
-CFLAGS_coap := -DWITH_COAP=1 -DCOAP_SONAME='"$(COAP_PKG).so.3"' $(shell $(PKG_CONFIG) --cflags $(COAP_PKG)) \
+# Its headers are not ours to be warned of, wherever they are.
+CFLAGS_coap := -DWITH_COAP=1 -DCOAP_SONAME='"$(COAP_PKG).so.3"' \
+	$(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(COAP_PKG))) \
 	$(shell grep -qs 'use_cid;' $$($(PKG_CONFIG) --variable=includedir $(COAP_PKG))/coap3/coap_dtls.h && \
 		echo -DCOAP_HAS_CID=1)
 endif

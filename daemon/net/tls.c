@@ -481,3 +481,15 @@ const char *tls_version(const struct tls *t)
 {
 	return mbedtls_ssl_get_version(&t->ssl);
 }
+
+size_t tls_foreign_chain(const void *session, uint64_t version, struct octets *ret, size_t max)
+{
+	const mbedtls_x509_crt *c = NULL;
+	size_t n = 0;
+
+	if (session && version == mbedtls_version_get_number())
+		c = mbedtls_ssl_get_peer_cert(session);
+	for (; c && n < max; c = c->next)
+		ret[n++] = octets_from(c->raw.p, c->raw.len);
+	return n;
+}

@@ -6,6 +6,7 @@
 #ifndef NET_COAP_LIB_H
 #define NET_COAP_LIB_H
 
+#include <limits.h>     /* which its headers use and do not name */
 #include <coap3/coap.h>
 
 #define COAP_LIB_WHY_MAX 160

@@ -6,6 +6,7 @@
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
+#include "codec/tlv.h"
 #include "core/ev.h"
 #include "core/text.h"
 #include "net/error.h"
@@ -52,6 +53,12 @@ void tls_send(struct tls *t, const void *data, size_t n);
 /* After ready(): the session was resumed; "TLSv1.2". */
 bool tls_resumed(const struct tls *t);
 const char *tls_version(const struct tls *t);
+
+/*
+ * The certificates that the other side of somebody else's Mbed TLS session has shown, its own first, as
+ * long as that lasts. 0: none, or that one is of another version of the library than ours.
+ */
+size_t tls_foreign_chain(const void *session, uint64_t version, struct octets *ret, size_t max);
 
 /* "bad certificate": an alert's number in words. */
 const char *tls_alert_words(int code);

@@ -5,6 +5,7 @@
 #ifndef SUPPORT_COAP_CLIENT_H
 #define SUPPORT_COAP_CLIENT_H
 
+#include <limits.h>     /* which its headers use and do not name */
 #include <coap3/coap.h>
 
 #include "codec/tlv.h"

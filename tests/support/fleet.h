@@ -45,6 +45,7 @@ struct fleet_options {
 	const char *coap_args[FLEET_ARGS];      /* for sim-eim serve */
 	const char *dp_args[FLEET_ARGS];        /* for sim-smdp serve */
 	unsigned patience_s;            /* for a result: 100 */
+	bool repeats;                   /* acknowledgements get lost: a result may be brought twice */
 };
 
 struct fleet {

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <limits.h>
+#include <coap3/coap.h>
+
 #include "core/file.h"
 #include "core/hex.h"
 #include "core/util.h"
@@ -258,6 +261,51 @@ static void a_server_that_forgets_and_a_network_that_moves_are_noticed(void **st
 	switch_to_b();
 }
 
+/* RFC 9146. libcoap has it from 4.3.5, with those of its TLS libraries that have it: not GnuTLS, nor OpenSSL. */
+static bool has_connection_ids(void)
+{
+#ifdef COAP_HAS_CID
+	return coap_dtls_cid_is_supported();
+#else
+	return false;
+#endif
+}
+
+static unsigned handshakes(void)
+{
+	unsigned n = 0;
+
+	rig_wait_for(eim, "never", 0, 100);
+	for (const char *at = eim->said; (at = strstr(at, " connects")); at++)
+		n++;
+	return n;
+}
+
+/* By its number the server knows it from everywhere. */
+static void an_association_with_a_number_outlives_its_address(void **state)
+{
+	(void)state;
+	if (!has_connection_ids()) {
+		print_message("skipped: this libcoap has no DTLS Connection IDs\n");
+		skip();
+	}
+	for (int by_certificate = 0; by_certificate < 2; by_certificate++) {
+		start_all(&(struct set){ .by_certificate = by_certificate });
+		await_first_visit();
+		MUST("sim-eim", "coaps", "rebind");
+		MUST("cellmuxctl", "ipa", "poll");
+		MUST("sim-eim", "coaps", "rebind");
+		switch_to_b();
+		MUST("sim-eim", "coaps", "show");
+		assert_non_null(strstr(ran->said, " 2 rebound"));
+		assert_int_equal(handshakes(), 1);
+		if (!by_certificate) {
+			teardown(NULL);
+			setup(NULL);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -271,6 +319,7 @@ int main(int argc, char **argv)
 		T(an_answer_that_is_too_long_stops_nothing),
 		T(a_bad_network_only_costs_time),
 		T(a_server_that_forgets_and_a_network_that_moves_are_noticed),
+		T(an_association_with_a_number_outlives_its_address),
 	};
 
 	argv0 = argv[0];

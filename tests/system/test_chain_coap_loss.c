@@ -58,8 +58,8 @@ static void open_fleet(struct fleet *f)
 	fleet_open(f, &(struct fleet_options){
 		.coap = true, .protocols = FLEET_COAP, .key = "a-secret-of-ours",
 		.interval_s = own ? 10 : 2, .rollback_s = rollback_s(), .resend_s = own ? "120" : "5",
-		.section = own ? NULL : "ack_timeout = 1000\nsilence = 3",
-		.profile = PROFILE_B, .nowhere = true, .patience_s = own ? 1800 : 600,
+		.section = own ? NULL : loss() > 20 ? "ack_timeout = 1000\nsilence = 10" : "ack_timeout = 1000\nsilence = 3",
+		.profile = PROFILE_B, .nowhere = true, .repeats = true, .patience_s = own ? 1800 : 600,
 	});
 }
 

@@ -298,7 +298,7 @@ static void unreadable_answers_have_names(void **state)
 		  { .payload = "\x64\x45\x12\x34\xaa\xbb\xcc\xdd\xcf\xff\xff\xff", .n = 12,
 		    .manner = COAP_RAW }, "malformed" },
 		{ "another version", { .payload = "\xe4\x45\x12\x34\xaa\xbb\xcc\xdd", .n = 8,
-		  .manner = COAP_RAW }, "malformed" },
+		  .manner = COAP_RAW }, "unreadable answer" },
 	};
 
 	(void)state;

@@ -2,6 +2,7 @@
 #ifndef SIM_EIM_COAP_INNER_H
 #define SIM_EIM_COAP_INNER_H
 
+#include <limits.h>     /* which its headers use and do not name */
 #include <coap3/coap.h>
 
 #include "sim/eim/block.h"
