@@ -90,7 +90,6 @@ static void be_without(struct data_call *d)
 {
 	d->state = DATA_CALL_NONE;
 	d->next_ms = rig_now_ms() + REDIAL_MS;
-	forget_input(d);
 }
 
 /* The first thing that was wrong is what is told. */
@@ -105,74 +104,24 @@ static void be_wrong(struct data_call *d, const char *what)
 		 what, text);
 }
 
-/* The first octets of the end may have looked like those of the stream that come next. */
-static bool is_end(const struct data_call *d, bool *ret_whole)
+/*
+ * Is what has come the end, or the beginning of it? How many octets of it, 0 where some are missing. Its
+ * first ones may have looked like those of the stream that came next.
+ */
+static bool is_end(const struct data_call *d, size_t *ret_n)
 {
-	char text[sizeof(d->last) + sizeof(NO_CARRIER)];
-	size_t most = sizeof(d->last), n = MIN(d->c.n, sizeof(NO_CARRIER));
+	const char *last = d->last + sizeof(d->last);
 
-	memcpy(text, d->last, most);
-	memcpy(text + most, d->c.in, n);
-	for (size_t k = 0; k <= most; k++) {
-		size_t all = k + n, end = strlen(NO_CARRIER);
+	for (size_t k = 0; k <= sizeof(d->last); k++) {
+		size_t rest = strlen(NO_CARRIER) - k;
 
-		if (all <= end && !memcmp(text + most - k, NO_CARRIER, all)) {
-			*ret_whole = all == end;
-			return true;
-		}
+		if (memcmp(last - k, NO_CARRIER, k) != 0 ||
+		    memcmp(d->c.in, NO_CARRIER + k, MIN(d->c.n, rest)) != 0)
+			continue;
+		*ret_n = d->c.n < rest ? 0 : rest;
+		return true;
 	}
 	return false;
-}
-
-static void note_good(struct data_call *d, uint8_t octet)
-{
-	memmove(d->last, d->last + 1, sizeof(d->last) - 1);
-	d->last[sizeof(d->last) - 1] = (char)octet;
-	d->octets++;
-}
-
-/* What has come and is none of the stream stays in c.in. */
-static void compare(struct data_call *d)
-{
-	const uint8_t *got = (const uint8_t *)d->c.in;
-	size_t good = 0;
-	bool whole = false;
-
-	while (good < d->c.n && d->in.at < d->out.at) {
-		struct data_stream next = d->in;
-
-		if (data_stream_next(&next) != got[good])
-			break;
-		d->in = next;
-		note_good(d, got[good++]);
-	}
-	if (good)
-		d->since_ms = rig_now_ms();
-	memmove(d->c.in, d->c.in + good, d->c.n - good);
-	d->c.n -= good;
-	if (!d->c.n)
-		return;
-	if (!is_end(d, &whole))
-		be_wrong(d, "a wrong octet");
-	if (!whole)
-		return;
-	d->at_risk = d->out.at - d->in.at;
-	d->ended++;
-	be_without(d);
-}
-
-static void connected(struct data_call *d)
-{
-	size_t n = strlen(CONNECT);
-
-	/* Each call has octets of its own. */
-	d->out.at = 0;
-	d->in = d->out;
-	memset(d->last, 0, sizeof(d->last));
-	d->state = DATA_CALL_ON;
-	d->calls++;
-	memmove(d->c.in, d->c.in + n, d->c.n - n);
-	d->c.n -= n;
 }
 
 /*
@@ -187,6 +136,64 @@ static bool is_about_leftovers(const struct data_call *d)
 	return d->at_risk > 0;
 }
 
+static void drop_input(struct data_call *d, size_t n)
+{
+	memmove(d->c.in, d->c.in + n, d->c.n - n);
+	d->c.n -= n;
+	d->c.in[d->c.n] = '\0';
+}
+
+static void note_good(struct data_call *d, uint8_t octet)
+{
+	memmove(d->last, d->last + 1, sizeof(d->last) - 1);
+	d->last[sizeof(d->last) - 1] = (char)octet;
+	d->octets++;
+}
+
+/* What has come and is none of the stream stays in c.in. */
+static void compare(struct data_call *d)
+{
+	const uint8_t *got = (const uint8_t *)d->c.in;
+	size_t good = 0, end = 0;
+
+	while (good < d->c.n && d->in.at < d->out.at) {
+		struct data_stream next = d->in;
+
+		if (data_stream_next(&next) != got[good])
+			break;
+		d->in = next;
+		note_good(d, got[good++]);
+	}
+	if (good)
+		d->since_ms = rig_now_ms();
+	drop_input(d, good);
+	if (!d->c.n)
+		return;
+	if (!is_end(d, &end))
+		be_wrong(d, "a wrong octet");
+	if (!end)
+		return;
+	drop_input(d, end);
+	d->at_risk = d->out.at - d->in.at;
+	d->ended++;
+	be_without(d);
+	if (!is_about_leftovers(d))
+		be_wrong(d, "octets behind the end");
+}
+
+static void connected(struct data_call *d)
+{
+	size_t n = strlen(CONNECT);
+
+	/* Each call has octets of its own. */
+	d->out.at = 0;
+	d->in = d->out;
+	memset(d->last, 0, sizeof(d->last));
+	d->state = DATA_CALL_ON;
+	d->calls++;
+	drop_input(d, n);
+}
+
 static void judge_dialling(struct data_call *d)
 {
 	if (d->c.n >= strlen(CONNECT) && !memcmp(d->c.in, CONNECT, strlen(CONNECT))) {
@@ -194,6 +201,7 @@ static void judge_dialling(struct data_call *d)
 		compare(d);
 	} else if (!strcmp(d->c.in, NO_CARRIER) || !strcmp(d->c.in, ERROR)) {
 		d->refused++;
+		forget_input(d);
 		be_without(d);
 	}
 }
