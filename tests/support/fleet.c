@@ -102,13 +102,13 @@ static void put_all(struct command *c, va_list ap)
 
 static int run(struct fleet *f, struct command *c, unsigned ms)
 {
-	unsigned long long end = rig_now_ms() + ms;
+	unsigned long long end = rig_now_ms() + ms, now;
 
 	f->ran = rig_startv(&f->rig, c->argv[0], c->argv);
 	while (f->meanwhile && rig_now_ms() < end && rig_listen(f->ran))
 		f->meanwhile(f, f->ran->out);
-	ms = (unsigned)(end - MIN(end, rig_now_ms()));
-	return rig_wait_end(f->ran, ms);
+	now = rig_now_ms();
+	return rig_wait_end(f->ran, now < end ? (unsigned)(end - now) : 0);
 }
 
 /* A command may wait for a result. */

@@ -109,9 +109,12 @@ void ev_alarm_start_us(struct ev_alarm *a, unsigned us)
 	ev_alarm_start(a, (us + 999) / 1000);
 }
 
+unsigned fake_ev_look_us;
+static unsigned looks;
+
 uint64_t ev_now_us(void)
 {
-	return ev_now_ms() * 1000;
+	return ev_now_ms() * 1000 + MIN(looks++ * fake_ev_look_us, 999u);
 }
 
 uint64_t ev_now_ms(void)
@@ -236,6 +239,7 @@ static bool jump(uint64_t limit)
 
 	if (wait_for_sockets())
 		return true;
+	looks = 0;
 	if (!a || a->due_ms > limit) {
 		now_ms = limit;
 		return false;
@@ -310,4 +314,5 @@ void fake_ev_reset(void)
 	for (unsigned i = 0; i < MAX_WATCHES; i++)
 		watches[i] = NULL;
 	now_ms = START_MS;
+	fake_ev_look_us = looks = 0;
 }

@@ -21,6 +21,8 @@ unsigned fake_ev_active(void);
  * waited before the clock jumps, if any descriptor was ready since it did. 0: not at all.
  */
 void fake_ev_wait_for_sockets(unsigned us);
+/* So much time passes whenever somebody looks at ev_now_us(), within a millisecond. 0 at first. */
+extern unsigned fake_ev_look_us;
 /* Forgets everything, clock at start. */
 void fake_ev_reset(void);
 

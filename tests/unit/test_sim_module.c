@@ -617,6 +617,29 @@ static void octets_with_pauses_are_never_faster_than_the_line(void **state)
 	fake_ev_reset();
 }
 
+/* Wherever between two octets the clock is looked at. */
+static void nothing_comes_that_was_not_sent(void **state)
+{
+	static const uint8_t data[30] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+					  15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 };
+
+	(void)state;
+	line.p.deliver = on_deliver;
+	for (unsigned look_us = 1; look_us < 400; look_us++) {
+		for (size_t n = 1; n <= sizeof(data); n++) {
+			line.n = 0;
+			line.next = 0;
+			pacer_init(&line.p, 115200);
+			fake_ev_look_us = look_us;
+			pacer_put(&line.p, data, n);
+			fake_ev_run(20);
+			assert_int_equal(line.n, n);
+			pacer_clear(&line.p);
+			fake_ev_reset();
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +668,7 @@ int main(void)
 		cmocka_unit_test(the_clock_runs_and_can_be_set),
 		cmocka_unit_test(octets_take_ten_bit_times_each),
 		cmocka_unit_test(octets_with_pauses_are_never_faster_than_the_line),
+		cmocka_unit_test(nothing_comes_that_was_not_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
