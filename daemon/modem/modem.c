@@ -13,6 +13,9 @@
 /* A port that is there but cannot be opened (permission, lock) is tried again this often. */
 #define BLOCKED_MS 5000
 
+/* A refresh that waits for the end of a data call looks for it this often. */
+#define LENT_LOOK_MS 5000
+
 /* Restarts in a row without having been ready. */
 #define RESTARTS_MAX 5
 
@@ -382,7 +385,11 @@ static void on_alive(struct ev_alarm *a)
 
 static void on_look(struct ev_alarm *a)
 {
-	modem_refresh(container_of(a, struct modem, look));
+	struct modem *m = container_of(a, struct modem, look);
+
+	/* What is new is asked for after the call. */
+	if (modem_refresh(m) < 0 && at_chat_lent(&m->chat))
+		ev_alarm_start(a, LENT_LOOK_MS);
 }
 
 /*

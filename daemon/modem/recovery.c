@@ -18,7 +18,7 @@
 #define REST_MAX_S 300
 
 static const char *const rung_names[_MODEM_RUNG_MAX] = {
-	[MODEM_RUNG_NONE] = "nothing", [MODEM_RUNG_REOPEN] = "reopening the port",
+	[MODEM_RUNG_NONE] = "itself", [MODEM_RUNG_REOPEN] = "reopening the port",
 	[MODEM_RUNG_RESET] = "the reset command", [MODEM_RUNG_LINE] = "its RESET line",
 	[MODEM_RUNG_POWER] = "a power cycle", [MODEM_RUNG_REST] = "a rest",
 };
