@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_MAX (1024 * 1024)
+#include "esipa/exchange.h"
+
 #define PATH      "gsma/rsp2/asn1"
 #define NOTE_MAX  80
 
@@ -92,7 +93,6 @@ static void on_done(struct coaps_request *q, const struct net_error *why)
 	struct coaps_link *l = container_of(q, struct coaps_link, request);
 	struct eim_exchange *x = l->exchange;
 	struct net_error error = { 0 };
-	struct cause cause = { 0 };
 
 	if (!why && try_plainly(l, q->code))
 		return;
@@ -101,41 +101,25 @@ static void on_done(struct coaps_request *q, const struct net_error *why)
 		error = *why;
 	else
 		judge(l, q, &error);
-	if (!net_error_is_set(&error)) {
-		x->reply = q->answer;
-		x->reply_n = q->answer_n;
-		x->done(x, NULL);
-		return;
-	}
-	free(q->answer);
-	x->reply = NULL;
-	x->reply_n = 0;
 	x->unsent = why ? q->unsent : q->code == COAP_CODE(4, 13);
 	x->too_large = why ? q->too_large : q->code == COAP_CODE(4, 13);
-	net_error_cause(&error, &cause);
-	snprintf(x->text, sizeof(x->text), "%s: %s", net_layer_name(error.layer), error.text);
-	x->done(x, &cause);
+	esipa_exchange_end(x, q->answer, q->answer_n, &error);
 }
 
 static void on_grown(struct coaps_request *q)
 {
-	struct eim_exchange *x = container_of(q, struct coaps_link, request)->exchange;
-
-	x->reply = q->answer;
-	x->reply_n = q->answer_n;
-	x->grown(x);
+	esipa_exchange_grow(container_of(q, struct coaps_link, request)->exchange, q->answer, q->answer_n);
 }
 
 static void submit(struct coaps_link *l, unsigned patience_ms)
 {
 	const struct eim_exchange *x = l->exchange;
-	size_t max = l->options.reply_max;
 
 	l->request = (struct coaps_request){
 		.body = x->request,
 		.body_n = x->request_n,
 		.patience_ms = patience_ms,
-		.answer_max = x->reply_max && x->reply_max < max ? x->reply_max : max,
+		.answer_max = esipa_exchange_room(x, l->options.reply_max),
 		.done = on_done,
 		.grown = x->grown ? on_grown : NULL,
 	};
@@ -146,10 +130,7 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 {
 	struct coaps_link *l = container_of(link, struct coaps_link, link);
 
-	x->reply = NULL;
-	x->reply_n = 0;
-	x->text[0] = '\0';
-	x->unsent = x->too_large = false;
+	esipa_exchange_begin(x);
 	l->exchange = x;
 	l->due_ms = ev_now_ms() + x->patience_ms;
 	submit(l, x->patience_ms);
@@ -206,8 +187,6 @@ int esipa_coaps_new(const struct esipa_coaps *options, struct eim_link **ret)
 	l->options = *options;
 	if (!l->options.server.path || !*l->options.server.path)
 		l->options.server.path = PATH;
-	if (!l->options.reply_max)
-		l->options.reply_max = REPLY_MAX;
 	r = coaps_new(&l->options.server, &l->coaps);
 	if (r < 0) {
 		free(l);

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "esipa/exchange.h"
 #include "net/http.h"
 
-#define REPLY_MAX (1024 * 1024)
 #define PATH_LENGTH_MAX 128
 
 struct https_link {
@@ -55,52 +55,32 @@ static void on_done(struct http_request *q, const struct net_error *why)
 	struct https_link *l = container_of(q, struct https_link, request);
 	struct eim_exchange *x = l->exchange;
 	struct net_error error = { 0 };
-	struct cause cause = { 0 };
 
 	l->exchange = NULL;
 	if (why)
 		error = *why;
 	else
 		judge(l, q, &error);
-	if (!net_error_is_set(&error)) {
-		x->reply = q->answer;
-		x->reply_n = q->answer_n;
-		x->done(x, NULL);
-		return;
-	}
-	free(q->answer);
-	x->reply = NULL;
-	x->reply_n = 0;
-	x->unsent = q->unsent;
-	net_error_cause(&error, &cause);
-	snprintf(x->text, sizeof(x->text), "%s: %s", net_layer_name(error.layer), error.text);
-	x->done(x, &cause);
+	x->unsent = net_error_is_set(&error) && q->unsent;
+	esipa_exchange_end(x, q->answer, q->answer_n, &error);
 }
 
 /* As long as it looks like an answer. */
 static void on_grown(struct http_request *q)
 {
 	struct https_link *l = container_of(q, struct https_link, request);
-	struct eim_exchange *x = l->exchange;
 	struct net_error error = { 0 };
 
 	judge(l, q, &error);
-	if (net_error_is_set(&error))
-		return;
-	x->reply = q->answer;
-	x->reply_n = q->answer_n;
-	x->grown(x);
+	if (!net_error_is_set(&error))
+		esipa_exchange_grow(l->exchange, q->answer, q->answer_n);
 }
 
 static void exchange(struct eim_link *link, struct eim_exchange *x)
 {
 	struct https_link *l = container_of(link, struct https_link, link);
-	size_t max = l->options.reply_max;
 
-	x->reply = NULL;
-	x->reply_n = 0;
-	x->text[0] = '\0';
-	x->unsent = false;
+	esipa_exchange_begin(x);
 	l->exchange = x;
 	snprintf(l->path, sizeof(l->path), "%s%s%s", l->options.path, x->function ? "/" : "",
 		 x->function ? x->function : "");
@@ -111,7 +91,7 @@ static void exchange(struct eim_link *link, struct eim_exchange *x)
 		.body = x->request,
 		.body_n = x->request_n,
 		.patience_ms = x->patience_ms,
-		.answer_max = x->reply_max && x->reply_max < max ? x->reply_max : max,
+		.answer_max = esipa_exchange_room(x, l->options.reply_max),
 		.done = on_done,
 		.grown = x->grown ? on_grown : NULL,
 	};
@@ -168,8 +148,6 @@ int esipa_https_new(const struct esipa_https *options, struct eim_link **ret)
 	l->options = *options;
 	l->options.path = otherwise(options->path, "/gsma/rsp2/asn1");
 	l->options.content_type = otherwise(options->content_type, "application/x-gsma-rsp-asn1");
-	if (!l->options.reply_max)
-		l->options.reply_max = REPLY_MAX;
 	l->headers[0] = (struct http_header){ "User-Agent",
 		otherwise(options->user_agent, "gsma-rsp-ipad") };
 	l->headers[1] = (struct http_header){ "X-Admin-Protocol",

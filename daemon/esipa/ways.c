@@ -8,6 +8,7 @@
 #include "core/ev.h"
 #include "core/log.h"
 #include "core/util.h"
+#include "esipa/exchange.h"
 
 #define WORTH_MS 1000   /* with less left, there is no use in another try */
 
@@ -113,11 +114,7 @@ static void on_done(struct eim_exchange *inner, const struct cause *why)
 
 static void on_grown(struct eim_exchange *inner)
 {
-	struct eim_exchange *x = container_of(inner, struct ways, x)->asked;
-
-	x->reply = inner->reply;
-	x->reply_n = inner->reply_n;
-	x->grown(x);
+	esipa_exchange_grow(container_of(inner, struct ways, x)->asked, inner->reply, inner->reply_n);
 }
 
 static void on_exchange(struct eim_link *l, struct eim_exchange *x)
@@ -127,10 +124,7 @@ static void on_exchange(struct eim_link *l, struct eim_exchange *x)
 	if (w->fresh && w->now != 0 && ev_now_ms() - w->left_ms >= w->o.return_ms)
 		take_way(w, 0, "it may work again");
 	w->fresh = false;
-	x->reply = NULL;
-	x->reply_n = 0;
-	x->text[0] = '\0';
-	x->unsent = x->too_large = false;
+	esipa_exchange_begin(x);
 	w->asked = x;
 	w->tried = false;
 	w->due_ms = ev_now_ms() + x->patience_ms;
