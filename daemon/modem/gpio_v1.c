@@ -12,21 +12,6 @@ struct gpio_lib_line {
 	struct gpiod_line *line;
 };
 
-int gpio_lib_chip_open(const char *path, void **ret)
-{
-	struct gpiod_chip *chip = gpiod_chip_open(path);
-
-	if (!chip)
-		return -errno;
-	*ret = chip;
-	return 0;
-}
-
-void gpio_lib_chip_close(void *chip)
-{
-	gpiod_chip_close(chip);
-}
-
 int gpio_lib_chip_info(void *chip, char label[GPIO_CHIP_MAX], unsigned *ret_lines)
 {
 	snprintf(label, GPIO_CHIP_MAX, "%s", gpiod_chip_label(chip));
@@ -37,15 +22,10 @@ int gpio_lib_chip_info(void *chip, char label[GPIO_CHIP_MAX], unsigned *ret_line
 int gpio_lib_line_info(void *chip, unsigned offset, struct gpio_lib_info *ret)
 {
 	struct gpiod_line *line = gpiod_chip_get_line(chip, offset);
-	const char *name, *consumer;
 
 	if (!line)
 		return -errno;
-	name = gpiod_line_name(line);
-	consumer = gpiod_line_consumer(line);
-	snprintf(ret->name, sizeof(ret->name), "%s", name ? name : "");
-	snprintf(ret->consumer, sizeof(ret->consumer), "%s", consumer ? consumer : "");
-	ret->used = gpiod_line_is_used(line);
+	gpio_lib_note(ret, gpiod_line_name(line), gpiod_line_consumer(line), gpiod_line_is_used(line));
 	return 0;
 }
 

@@ -15,21 +15,6 @@ struct gpio_lib_line {
 	unsigned offset;
 };
 
-int gpio_lib_chip_open(const char *path, void **ret)
-{
-	struct gpiod_chip *chip = gpiod_chip_open(path);
-
-	if (!chip)
-		return -errno;
-	*ret = chip;
-	return 0;
-}
-
-void gpio_lib_chip_close(void *chip)
-{
-	gpiod_chip_close(chip);
-}
-
 int gpio_lib_chip_info(void *chip, char label[GPIO_CHIP_MAX], unsigned *ret_lines)
 {
 	struct gpiod_chip_info *info = gpiod_chip_get_info(chip);
@@ -45,15 +30,11 @@ int gpio_lib_chip_info(void *chip, char label[GPIO_CHIP_MAX], unsigned *ret_line
 int gpio_lib_line_info(void *chip, unsigned offset, struct gpio_lib_info *ret)
 {
 	struct gpiod_line_info *info = gpiod_chip_get_line_info(chip, offset);
-	const char *name, *consumer;
 
 	if (!info)
 		return -errno;
-	name = gpiod_line_info_get_name(info);
-	consumer = gpiod_line_info_get_consumer(info);
-	snprintf(ret->name, sizeof(ret->name), "%s", name ? name : "");
-	snprintf(ret->consumer, sizeof(ret->consumer), "%s", consumer ? consumer : "");
-	ret->used = gpiod_line_info_is_used(info);
+	gpio_lib_note(ret, gpiod_line_info_get_name(info), gpiod_line_info_get_consumer(info),
+		      gpiod_line_info_is_used(info));
 	gpiod_line_info_free(info);
 	return 0;
 }

@@ -23,8 +23,8 @@ void gpio_take(struct gpio_line *l, int value);
 extern const char *gpio_chip_dir;
 
 /*
- * gpio_v1.c, gpio_v2.c: what gpio_chip.c needs of libgpiod 1.x or 2.x, which have no function with
- * the same name and meaning in common. Errors are negative errnos.
+ * gpio_v1.c, gpio_v2.c, and gpio_lib.c for what is the same: what gpio_chip.c needs of libgpiod 1.x or
+ * 2.x. Errors are negative errnos.
  */
 struct gpio_lib_info {
 	char name[GPIO_NAME_MAX], consumer[GPIO_NAME_MAX];      /* "" none */
@@ -36,6 +36,8 @@ void gpio_lib_chip_close(void *chip);
 /* The label into a buffer, and the number of lines. */
 int gpio_lib_chip_info(void *chip, char label[GPIO_CHIP_MAX], unsigned *ret_lines);
 int gpio_lib_line_info(void *chip, unsigned offset, struct gpio_lib_info *ret);
+/* Of it, as the library says it: NULL for what there is not. */
+void gpio_lib_note(struct gpio_lib_info *ret, const char *name, const char *consumer, bool used);
 /*
  * On success the chip is taken over. edges: an input tells of its changes by ret_fd; -1 where that
  * is not wanted.
