@@ -6,7 +6,7 @@
  *
  * And the client's address changes in the very middle of a package that comes in blocks.
  *
- * COAP_LOSS=PERCENT  of all packets, in each direction (15: more takes minutes)
+ * COAP_LOSS=PERCENT  of all packets, in each direction (10: more takes minutes)
  * COAP_SEEDS=N[-M]   the dice, one life each (1)
  * COAP_TIMES=rfc     the protocol's and the daemon's own times, instead of short ones
  */
@@ -35,7 +35,7 @@ static unsigned loss(void)
 {
 	const char *percent = getenv("COAP_LOSS");
 
-	return percent ? (unsigned)strtoul(percent, NULL, 10) : 15;
+	return percent ? (unsigned)strtoul(percent, NULL, 10) : 10;
 }
 
 static bool has_own_times(void)
@@ -48,7 +48,7 @@ static bool has_own_times(void)
 /* A message that is sent for the fifth time has taken half a minute, and a new profile is not to blame. */
 static unsigned rollback_s(void)
 {
-	return has_own_times() ? 300 : loss() > 20 ? 120 : 15;
+	return has_own_times() ? 300 : loss() > 20 ? 120 : 10;
 }
 
 static void open_fleet(struct fleet *f)

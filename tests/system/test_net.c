@@ -743,7 +743,7 @@ static void answers_are_read_or_refused_with_words(void **state)
 
 		peer_start(&p, &plan);
 		h = client("localhost", p.port, t);
-		ask(h, &a, "?", rows[r].kind == CAUSE_TIMEOUT ? 400 : 8000, 100000);
+		ask(h, &a, "?", rows[r].kind == CAUSE_TIMEOUT ? 2000 : 8000, 100000);
 		if (rows[r].body) {
 			if (net_error_is_set(&a.why))
 				fail_msg("%s: %s", rows[r].what, a.why.text);
