@@ -205,6 +205,8 @@ void vport_set_channel(struct vport *v, struct cmux_dlc *dlc)
 	v->own_ready = false;
 	v->dlc = dlc;
 	v->signals = 0;
+	/* DTR goes with its channel, and is on on the next one. */
+	ev_alarm_stop(&v->dtr_again);
 	at_chat_close(&v->own_chat);
 	if (!dlc)
 		return;

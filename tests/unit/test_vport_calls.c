@@ -189,6 +189,28 @@ static void a_carrier_that_comes_back_was_never_gone(void **state)
 	leave();
 }
 
+static void hang_up_and_have_dtr_off(void)
+{
+	open_on("quectel-rm500");
+	close(client);
+	client = -1;
+	fake_ev_run(20);
+	assert_true(cardbed.ports.ports[0]->dtr_again.active);
+}
+
+static void a_channel_may_go_while_its_dtr_is_off(void **state)
+{
+	(void)state;
+	hang_up_and_have_dtr_off();
+	cardbed_unplug(true);
+	fake_ev_run(10);
+	assert_false(cardbed.ports.ports[0]->dtr_again.active);
+	leave();
+	/* And so may the daemon. */
+	hang_up_and_have_dtr_off();
+	leave();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +220,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(words_and_carrier_are_one_end),
 		cmocka_unit_test(data_that_come_after_the_carrier_has_gone_are_not_lost),
 		cmocka_unit_test(a_carrier_that_comes_back_was_never_gone),
+		cmocka_unit_test(a_channel_may_go_while_its_dtr_is_off),
 	};
 
 	log_set_level(LOG_LEVEL_WARNING);
