@@ -133,7 +133,7 @@ static bool is_about_leftovers(const struct data_call *d)
 	for (size_t i = 0; i < d->c.n; i++)
 		if (d->c.in[i] != ERROR[i % strlen(ERROR)])
 			return false;
-	return d->at_risk > 0;
+	return !d->c.n || d->at_risk > 0;
 }
 
 static void drop_input(struct data_call *d, size_t n)
