@@ -608,6 +608,7 @@ int vport_open(struct vport *v, const char *run_dir, char why[ENDPOINT_WHY_MAX])
 void vport_close(struct vport *v)
 {
 	vport_run_drop(v);
+	ev_alarm_stop(&v->dtr_again);
 	v->state = VPORT_AWAY;
 	v->lingers = false;
 	forget(v);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@
 #include "core/util.h"
 
 char rig_error[64];
+
+#define REPORTS "sanitizer"
+
+/* What a program has ended with that no test wants; "" nothing. */
+static char crash[8192];
 
 unsigned long long rig_now_ms(void)
 {
@@ -40,6 +46,7 @@ static int left(unsigned long long end)
 void rig_open(struct rig *r, const char *argv0)
 {
 	const char *build = getenv("BUILD"), *tests = strstr(argv0, "/tests/");
+	char option[96];
 
 	memset(r, 0, sizeof(*r));
 	text_copy(TEXT("/tmp/cellmux-rig-XXXXXX"), r->dir, sizeof(r->dir));
@@ -50,6 +57,11 @@ void rig_open(struct rig *r, const char *argv0)
 		snprintf(r->build, sizeof(r->build), TEXT_FMT,
 			 TEXT_ARG(text_from(argv0, tests ? (size_t)(tests - argv0) : 0)));
 	signal(SIGPIPE, SIG_IGN);
+	/* What a sanitizer finds in a program is looked for when the rig closes. */
+	snprintf(option, sizeof(option), "log_path=%s/" REPORTS, r->dir);
+	setenv("ASAN_OPTIONS", option, 1);
+	setenv("UBSAN_OPTIONS", option, 1);
+	crash[0] = '\0';
 }
 
 static void kill_program(struct rig_program *p)
@@ -59,6 +71,35 @@ static void kill_program(struct rig_program *p)
 	kill(-p->pid, SIGKILL);
 	waitpid(p->pid, &p->status, 0);
 	p->pid = 0;
+}
+
+/* Nobody asked it for that. */
+static void note_end(const struct rig_program *p)
+{
+	int sig = WIFSIGNALED(p->status) ? WTERMSIG(p->status) : 0;
+
+	if (sig == SIGSEGV || sig == SIGABRT || sig == SIGBUS || sig == SIGILL || sig == SIGFPE)
+		snprintf(crash, sizeof(crash), "a program has crashed: %s\n%.4000s", strsignal(sig), p->said);
+}
+
+static void look_for_reports(const char *dir)
+{
+	char pattern[128], text[sizeof(crash)];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/" REPORTS ".*", dir);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *f = fopen(found.gl_pathv[i], "r");
+		size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+		if (f)
+			fclose(f);
+		text[n] = '\0';
+		snprintf(crash, sizeof(crash), "%s", text);
+	}
+	globfree(&found);
 }
 
 void rig_close(struct rig *r)
@@ -71,8 +112,11 @@ void rig_close(struct rig *r)
 		close(r->programs[i].out);
 	}
 	r->n = 0;
+	look_for_reports(r->dir);
 	snprintf(command, sizeof(command), "rm -rf '%s'", r->dir);
 	assert_int_equal(system(command), 0);
+	if (crash[0])
+		fail_msg("%s", crash);
 }
 
 const char *rig_path(struct rig *r, const char *name)
@@ -208,6 +252,7 @@ int rig_wait_end(struct rig_program *p, unsigned ms)
 		poll(NULL, 0, 1);
 	}
 	p->pid = 0;
+	note_end(p);
 	return !in_time ? -1 : WIFEXITED(p->status) ? WEXITSTATUS(p->status) : 128 + WTERMSIG(p->status);
 }
 

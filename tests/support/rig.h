@@ -31,6 +31,7 @@ struct rig {
 
 /* argv0: of the test, which is in build/<flavour>/tests/…; $BUILD wins. */
 void rig_open(struct rig *r, const char *argv0);
+/* Ends all programs. Fails the test if one has crashed, or a sanitizer has found something in one. */
 void rig_close(struct rig *r);
 /* A path in the rig's directory. Static storage, good for eight calls. */
 const char *rig_path(struct rig *r, const char *name);

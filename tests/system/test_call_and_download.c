@@ -120,6 +120,7 @@ static void open_gateway(struct gateway *g, bool indirect)
 {
 	fleet_open(&g->fleet, &(struct fleet_options){
 		.card_ms = "5",
+		.patience_s = 400,      /* a call takes most of the line */
 		.module_args = { "--baud", BAUD, "--boot-ms", "200" },
 		.conf = "[modem]\nbaud = " BAUD "\nrtscts = yes\ncmux = yes\n"
 			"[port.at0]\nkind = socket\ndata = cmux\nurcs = none\n",
