@@ -106,29 +106,42 @@ static const struct pipe_ops ops = { .write = op_write, .backlog = op_backlog };
 static bool slave_is_open(const struct endpoint *e);
 
 /*
+ * Raw, as a serial port of a program that wants nothing special. Whoever is there already may have settings
+ * of its own: those are left alone if they are raw enough, and nothing is set that is so already. By the
+ * master, which needs no opening, there is next to no time for somebody to come in between.
+ */
+static void reset_settings(const struct endpoint *e)
+{
+	struct termios t = { 0 }, want;
+
+	if (tcgetattr(e->fd, &t) < 0 || (slave_is_open(e) && !(t.c_lflag & (ECHO | ICANON))))
+		return;
+	want = t;
+	cfmakeraw(&want);
+	want.c_cflag |= CLOCAL | CREAD;
+	want.c_cflag &= ~(tcflag_t)CRTSCTS;
+	want.c_cc[VMIN] = 1;
+	want.c_cc[VTIME] = 0;
+	cfsetispeed(&want, B115200);
+	cfsetospeed(&want, B115200);
+	if (t.c_iflag != want.c_iflag || t.c_oflag != want.c_oflag || t.c_cflag != want.c_cflag ||
+	    t.c_lflag != want.c_lflag || memcmp(t.c_cc, want.c_cc, sizeof(t.c_cc)) != 0)
+		tcsetattr(e->fd, TCSANOW, &want);
+}
+
+/*
  * As after its making: raw, open to everybody, and nothing to be read. What is written stays: it may be
- * the next client's already, and where one is there so may settings be that are raw enough. Opening the
- * slave is seen by ourselves too.
+ * the next client's already. Opening the slave is seen by ourselves too.
  */
 static int reset_slave(struct endpoint *e)
 {
-	bool is_used = slave_is_open(e);
-	int fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	struct termios t;
+	int fd;
 
+	reset_settings(e);
+	fd = open(e->slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	ioctl(fd, TIOCNXCL);
-	if (tcgetattr(fd, &t) == 0 && (!is_used || t.c_lflag & (ECHO | ICANON))) {
-		cfmakeraw(&t);
-		t.c_cflag |= CLOCAL | CREAD;
-		t.c_cflag &= ~(tcflag_t)CRTSCTS;
-		t.c_cc[VMIN] = 1;
-		t.c_cc[VTIME] = 0;
-		cfsetispeed(&t, B115200);
-		cfsetospeed(&t, B115200);
-		tcsetattr(fd, TCSANOW, &t);
-	}
 	tcflush(fd, TCIFLUSH);
 	close(fd);
 	return 0;
