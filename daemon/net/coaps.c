@@ -54,6 +54,7 @@ struct coaps {
 	uint32_t heard_there;           /* datagrams of it, when that was looked at last */
 	unsigned tries;                 /* handshakes for this request */
 	uint32_t dead;                  /* those that have failed for good, a bit each */
+	unsigned refused;               /* by alerts: nobody has signed them, so the first is not believed */
 	enum dtls_stage stage;          /* the furthest that a handshake has come */
 	struct coap_assoc *assoc;
 	struct coap_assoc_user user;
@@ -233,7 +234,7 @@ static void connect_anew(struct coaps *c)
 	disconnect(c);
 	c->proven = false;
 	c->error = (struct net_error){ 0 };
-	c->dead = 0;
+	c->dead = c->refused = 0;
 	c->stage = DTLS_NOTHING;
 	c->state = COAPS_EXPECT_NAME;
 	ev_alarm_start(&c->connect_deadline, c->server.connect_ms);
@@ -505,6 +506,13 @@ static bool replace(struct coaps *c, const char *why)
 	return true;
 }
 
+/* It says no, or somebody else does, or what it got was damaged on the way. */
+static void try_there_again(struct coaps *c)
+{
+	drop_assoc(c);
+	try_address(c);
+}
+
 static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 {
 	struct coaps *c = container_of(u, struct coaps, user);
@@ -515,6 +523,8 @@ static void on_closed(struct coap_assoc_user *u, const struct net_error *why)
 		/* Lost on the way, rather than refused: as after a time without end. */
 		if (copy.kind == CAUSE_LINK_LOST && ev_now_ms() - c->tried_ms >= LOST_MS)
 			try_again(c);
+		else if (copy.kind == CAUSE_REFUSED && copy.layer == NET_TLS && !c->refused++)
+			try_there_again(c);
 		else
 			next_address(c, &copy);
 		break;
