@@ -13,6 +13,8 @@
  * - its limit for the length of a message does not reach GnuTLS, which has one of its own;
  * - in a handshake it takes each second without news for a retransmission: with the usual four one that
  *   has lost something on the way would be given up after five seconds;
+ * - a response that comes again, since our acknowledgement of it was lost, it drops without another one:
+ *   a server that waits for that (NSTART 1) holds the next response back for more than a minute;
  * - retransmissions hold a session alive: to end it, its context ends with it;
  * - its clock is the system's. When that is set, waiting messages are late or early; our deadlines
  *   are not.
@@ -51,6 +53,11 @@ struct coap_assoc {
 	uint8_t token[COAP_TOKEN_LEN];
 	bool posted;                    /* an answer is expected */
 	coap_mid_t mid, ping_mid;
+	/* the latest response that we have acknowledged, and the length of its datagram */
+	coap_mid_t con_mid;
+	size_t con_n, heard_n;
+	bool responded;                 /* one has come in this turn … */
+	bool again;                     /* … and a datagram as long as the one before */
 	/* what libcoap has told in its turn */
 	bool has_answer, unheard, reset;
 	char odd[WORDS_MAX];            /* why it dropped an answer; "" it did not */
@@ -231,8 +238,15 @@ static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *se
 {
 	struct coap_assoc *a = turn;
 
-	(void)session, (void)sent, (void)mid;
-	if (!a || a->has_answer || !is_token(a, coap_pdu_get_token(got)))
+	(void)session, (void)sent;
+	if (!a)
+		return COAP_RESPONSE_OK;
+	a->responded = true;
+	if (coap_pdu_get_type(got) == COAP_MESSAGE_CON) {
+		a->con_mid = mid;
+		a->con_n = a->heard_n;
+	}
+	if (a->has_answer || !is_token(a, coap_pdu_get_token(got)))
 		return COAP_RESPONSE_OK;
 	a->has_answer = coap_message_take(got, &a->answer) == 0;
 	if (!a->has_answer)
@@ -385,13 +399,26 @@ static void arm(struct coap_assoc *a)
 		ev_task_start(&a->task);
 }
 
+/* One that is not needed nobody minds. */
+static void acknowledge_again(struct coap_assoc *a)
+{
+	coap_pdu_t *pdu = coap_pdu_init(COAP_MESSAGE_ACK, 0, a->con_mid, 0);
+
+	if (pdu)
+		coap_send(a->session, pdu);
+}
+
 static void work(struct coap_assoc *a)
 {
 	bool gone = false;
 
 	a->gone = &gone;
 	turn = a;
+	a->responded = false;
 	coap_io_process(a->context, COAP_IO_NO_WAIT);
+	if (a->again && !a->responded && coap_session_get_state(a->session) == COAP_SESSION_STATE_ESTABLISHED)
+		acknowledge_again(a);
+	a->again = false;
 	turn = NULL;
 	settle(a);
 	if (gone)
@@ -423,6 +450,8 @@ static void on_heard(struct udp_relay *r, struct octets datagram)
 
 	if (!a->ready)
 		dtls_look(&a->look, datagram);
+	a->again |= a->con_mid != COAP_INVALID_MID && datagram.n == a->con_n;
+	a->heard_n = datagram.n;
 	/* It would take the beginning for the whole, and drop it as damaged. */
 	if (datagram.n > COAP_RXBUFFER_SIZE)
 		snprintf(a->odd, sizeof(a->odd), "a datagram of %zu octets, more than libcoap takes",
@@ -525,7 +554,7 @@ int coap_assoc_new(const struct coap_assoc_options *o, struct coap_assoc_user *u
 	}
 	a->o = *o;
 	a->user = u;
-	a->mid = a->ping_mid = COAP_INVALID_MID;
+	a->mid = a->ping_mid = a->con_mid = COAP_INVALID_MID;
 	dtls_look_init(&a->look);
 	a->relay.heard = on_heard;
 	a->relay.broken = on_broken;

@@ -46,6 +46,7 @@ int coap_lib_look(const char *file, char why[COAP_LIB_WHY_MAX]);
 	X(coap_pdu_get_code) \
 	X(coap_pdu_get_mid) \
 	X(coap_pdu_get_token) \
+	X(coap_pdu_get_type) \
 	X(coap_pdu_init) \
 	X(coap_register_nack_handler) \
 	X(coap_register_response_handler) \
@@ -99,6 +100,7 @@ extern struct coap_lib coap_lib;
 #define coap_pdu_get_code (*coap_lib.coap_pdu_get_code)
 #define coap_pdu_get_mid (*coap_lib.coap_pdu_get_mid)
 #define coap_pdu_get_token (*coap_lib.coap_pdu_get_token)
+#define coap_pdu_get_type (*coap_lib.coap_pdu_get_type)
 #define coap_pdu_init (*coap_lib.coap_pdu_init)
 #define coap_register_nack_handler (*coap_lib.coap_register_nack_handler)
 #define coap_register_response_handler (*coap_lib.coap_register_response_handler)

@@ -288,7 +288,10 @@ static void judge_cost(uint64_t took)
 {
 	uint64_t most = net ? NET_MS_MAX : had(long_ones, 0) ? AWAY_MS_MAX : MS_MAX;
 
-	/* Two may cost two visits; of those that are for protocols none is wanted, not even where somebody else seems to refuse a handshake. */
+	/*
+	 * Two may cost two visits. What the protocols are made for costs none, not even where somebody
+	 * else seems to refuse a handshake.
+	 */
 	if (was_for_them() && !ipabed_coap.strikes[1].struck)
 		most = usual_ms + MINUTE_MS;
 	if (took > most * (ipabed_coap.strikes[1].struck ? 2 : 1))
