@@ -187,7 +187,7 @@ static void pass(struct se_lossy_client *c, bool up, const uint8_t *p, size_t n)
 {
 	if (up)
 		(void)!send(c->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
+	else if (!c->net->refusing)
 		(void)!sendto(c->net->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL,
 			      (const struct sockaddr *)&c->at, sizeof(c->at));
 }
@@ -455,30 +455,36 @@ static void on_request(struct ev_watch *w, unsigned what)
 	}
 }
 
-static int listen_at(struct se_lossy *l)
+/* A socket there; which place it has got. -errno. */
+static int bind_at(struct sockaddr_in *at, int *ret_fd)
 {
-	socklen_t n = sizeof(l->at);
-	int r;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 0;
+	socklen_t n = sizeof(*at);
 
-	l->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&l->at, sizeof(l->at)) < 0 ||
-	    getsockname(l->fd, (struct sockaddr *)&l->at, &n) < 0) {
+	if (fd < 0 || bind(fd, (struct sockaddr *)at, sizeof(*at)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)at, &n) < 0)
 		r = -errno;
-		if (l->fd >= 0)
-			close(l->fd);
-		l->fd = -1;
-		return r;
-	}
-	ev_watch_start(&l->watch, l->fd, EV_IN);
-	return 0;
+	if (r < 0 && fd >= 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
 }
 
-static void stop_listening(struct se_lossy *l)
+/* One that the system has chosen would be lost with se_lossy_refuse(): it is asked for by its number then. */
+static int bind_anywhere(struct sockaddr_in *at, int *ret_fd)
 {
-	ev_watch_stop(&l->watch);
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = -1;
+	int r = -EADDRINUSE;
+
+	for (int tries = 0; r == -EADDRINUSE && tries < 8; tries++) {
+		at->sin_port = 0;
+		r = bind_at(at, ret_fd);
+		if (r < 0)
+			return r;
+		close(*ret_fd);
+		r = bind_at(at, ret_fd);
+	}
+	return r;
 }
 
 int se_lossy_open(struct se_lossy *l, const char *address, uint16_t *port, uint16_t server_port)
@@ -496,10 +502,14 @@ int se_lossy_open(struct se_lossy *l, const char *address, uint16_t *port, uint1
 	l->fd = -1;
 	if (inet_pton(AF_INET, address, &l->at.sin_addr) != 1)
 		return -EINVAL;
-	r = listen_at(l);
-	if (r == 0)
-		*port = ntohs(l->at.sin_port);
-	return r;
+	r = *port ? bind_at(&l->at, &l->fd) : bind_anywhere(&l->at, &l->fd);
+	if (r < 0) {
+		l->fd = -1;
+		return r;
+	}
+	*port = ntohs(l->at.sin_port);
+	ev_watch_start(&l->watch, l->fd, EV_IN);
+	return 0;
 }
 
 void se_lossy_close(struct se_lossy *l)
@@ -510,7 +520,10 @@ void se_lossy_close(struct se_lossy *l)
 		return;         /* it was never opened */
 	while ((c = list_first(&l->clients, struct se_lossy_client, node)))
 		client_free(c);
-	stop_listening(l);
+	ev_watch_stop(&l->watch);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
 }
 
 /* --- orders ----------------------------------------------------------------------------------- */
@@ -627,13 +640,14 @@ void se_lossy_deafen(struct se_lossy *l, bool deaf)
 	l->deaf = deaf;
 }
 
+/* A socket that is connected, to itself here, is not there for anybody else; but the port stays ours. */
 int se_lossy_refuse(struct se_lossy *l, bool refuse)
 {
-	if (refuse == (l->fd < 0))
-		return 0;
-	if (!refuse)
-		return listen_at(l);
-	stop_listening(l);
+	struct sockaddr_in to = refuse ? l->at : (struct sockaddr_in){ .sin_family = AF_UNSPEC };
+
+	if (connect(l->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	l->refusing = refuse;
 	return 0;
 }
 

@@ -57,8 +57,9 @@ struct se_lossy {
 	struct se_lossy_counts counts;
 	uint32_t dice;
 	struct ev_watch watch;
-	int fd;                         /* towards clients; -1: they are refused */
+	int fd;                         /* towards clients */
 	struct sockaddr_in at;          /* where that is */
+	bool refusing;
 	struct sockaddr_in server;
 	struct list_node clients, waiting;
 	unsigned n, waiting_n;
@@ -83,7 +84,7 @@ void se_lossy_drain(struct se_lossy *l);
 /* Nothing passes in either direction until this is undone. */
 void se_lossy_deafen(struct se_lossy *l, bool deaf);
 
-/* Nobody listens for clients, who are told so (ICMP), until this is undone. -errno: it cannot be. */
+/* Clients are told that nobody listens (ICMP), and get nothing, until this is undone. -errno: it cannot be. */
 int se_lossy_refuse(struct se_lossy *l, bool refuse);
 /* One more datagram on its way, as from the other end: after so long; or, also, behind the next one. */
 void se_lossy_send(struct se_lossy_client *c, bool up, const uint8_t *p, size_t n, unsigned ms,
