@@ -576,6 +576,19 @@ void fleet_visit(struct fleet *f)
 		fleet_ctl(f, "ipa", "poll", NULL);
 }
 
+unsigned fleet_log_count(struct fleet *f, const char *words)
+{
+	static char text[1 << 20];
+	unsigned found = 0;
+	size_t n;
+
+	assert_int_equal(file_load(rig_path(&f->rig, "cellmuxd.log"), text, sizeof(text) - 1, &n), 0);
+	text[n] = '\0';
+	for (const char *at = text; (at = strstr(at, words)); at += strlen(words))
+		found++;
+	return found;
+}
+
 /* --- accounts -------------------------------------------------------------------------------------------- */
 
 static struct json_object *said_json(struct fleet *f)
@@ -688,6 +701,16 @@ void fleet_expect_on_card(struct fleet *f, const char *iccid, const char *state)
 		fleet_fail(f, "profile %s is %s, not %s: %s", iccid, is ? is : "not there",
 			   state ? state : "not there", f->ran->said);
 	json_object_put(all);
+}
+
+void fleet_expect_used(struct fleet *f, const char *iccid)
+{
+	char wanted[80];
+
+	fleet_expect_on_card(f, iccid, "enabled");
+	snprintf(wanted, sizeof(wanted), "\"iccid\":\"%s\",\"state\":\"enabled\",\"in_use\":true", iccid);
+	if (!strstr(f->ran->said, wanted))
+		fleet_fail(f, "the module does not use %s: %s", iccid, f->ran->said);
 }
 
 static bool is_missing(struct fleet *f, const char *name)

@@ -118,6 +118,9 @@ void fleet_await_idle(struct fleet *f);
 /* Somebody loads the card, and has come this far. */
 bool fleet_await_loading(struct fleet *f, unsigned percent);
 
+/* How often the daemon's log has these words. */
+unsigned fleet_log_count(struct fleet *f, const char *words);
+
 /* --- accounts ------------------------------------------------------------------------------------ */
 
 /* Members of JSON objects; 0 or "" where there is none. */
@@ -138,6 +141,8 @@ void fleet_expect_installed(struct fleet *f);
 void fleet_expect_order(struct fleet *f, const char *state);
 /* state: enabled, disabled; NULL: it is not on the card. */
 void fleet_expect_on_card(struct fleet *f, const char *iccid, const char *state);
+/* It is enabled, and the module uses it. */
+void fleet_expect_used(struct fleet *f, const char *iccid);
 /* Nothing waits on the card, and nothing is open in the state directory. */
 void fleet_expect_all_settled(struct fleet *f);
 /* The same, as soon as it is so. */

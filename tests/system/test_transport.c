@@ -59,19 +59,6 @@ static void open_without_coap(const char *protocols, const char *section)
 						    .env = env[0] ? env : NULL });
 }
 
-static unsigned lines_of_log_with(const char *words)
-{
-	static char text[1 << 20];
-	unsigned found = 0;
-	size_t n;
-
-	assert_int_equal(file_load(rig_path(&fleet.rig, "cellmuxd.log"), text, sizeof(text) - 1, &n), 0);
-	text[n] = '\0';
-	for (const char *at = text; (at = strstr(at, words)); at += strlen(words))
-		found++;
-	return found;
-}
-
 static void expect_said(const char *words)
 {
 	if (!strstr(fleet.ran->said, words))
@@ -91,7 +78,7 @@ static void an_eim_that_offers_coap_only_has_a_problem(void **state)
 	expect_said(WHY);
 	FLEET_CTL(f, "ipa", "status");
 	expect_said(WHY);
-	assert_int_equal(lines_of_log_with(WHY), 1);
+	assert_int_equal(fleet_log_count(&fleet, WHY), 1);
 	/* It is the eIM that is out of reach; everything else works. */
 	fleet_expect_on_card(f, FLEET_HOME, "enabled");
 	fleet_close(f);
@@ -117,7 +104,7 @@ static void where_coap_comes_first_https_is_used_and_why_is_told(void **state)
 	expect_said(" over HTTPS");
 	expect_said("not over CoAP: ");
 	/* The link stays, and with it what was said of it. */
-	assert_int_equal(lines_of_log_with(WHY), 1);
+	assert_int_equal(fleet_log_count(&fleet, WHY), 1);
 	fleet_close(f);
 }
 
@@ -133,7 +120,7 @@ static void where_https_comes_first_nothing_is_missed(void **state)
 	FLEET_CTL(f, "ipa", "status", "--json");
 	expect_said("\"transport\":\"https\"");
 	expect_said("\"transport_problem\":null");
-	assert_int_equal(lines_of_log_with("CoAP"), 0);
+	assert_int_equal(fleet_log_count(&fleet, "CoAP"), 0);
 	fleet_close(f);
 }
 
