@@ -6,7 +6,8 @@
 #   make install DESTDIR= PREFIX=/usr
 #
 # Flavours: release asan cov fuzz (fuzz needs CC=clang). V=1 shows the commands, WERROR=1 makes
-# warnings errors. WITH_GPIO=no builds without libgpiod.
+# warnings errors. WITH_GPIO=no builds without libgpiod, WITH_COAP=no without libcoap; COAP_PKG= names
+# one of its builds.
 
 VERSION  := 0.1.0
 
@@ -133,7 +134,7 @@ BENCH  := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(call src,tests/bench/b
 all: $(BINS)
 
 help:
-	@sed -n 's/^# \{0,1\}//; 1,9p' Makefile
+	@sed -n 's/^# \{0,1\}//; 1,10p' Makefile
 
 $(O)/libcore.a: $(call obj,$(CORE_SRC))
 $(O)/libcellmux.a: $(call obj,$(LAYER_SRC))
