@@ -116,7 +116,7 @@ static bool is_end(const struct data_call *d, size_t *ret_n)
 		size_t rest = strlen(NO_CARRIER) - k;
 
 		if (memcmp(last - k, NO_CARRIER, k) != 0 ||
-		    memcmp(d->c.in, NO_CARRIER + k, MIN(d->c.n, rest)) != 0)
+		    memcmp(d->c.in, &NO_CARRIER[k], MIN(d->c.n, rest)) != 0)
 			continue;
 		*ret_n = d->c.n < rest ? 0 : rest;
 		return true;
